@@ -1,0 +1,343 @@
+package bot
+
+import (
+	"log/slog"
+	"time"
+
+	"lookout/flows"
+	"lookout/flows/triage"
+)
+
+// Address is where a person can be reached. The channel's name means nothing to
+// this package: it picks the [Sender] and the wording of texts.
+type Address struct {
+	Channel string `json:"channel"` // "sms", "chat", "email"
+	At      string `json:"at"`      // E.164 number, patient id of the chat, e-mail address
+}
+
+// LogValue keeps addresses out of logs.
+func (a Address) LogValue() slog.Value { return slog.StringValue(a.Channel + ":(hidden)") }
+
+// Record is one patient's whole present state: what a turn starts from. Its
+// past is in the journal.
+type Record struct {
+	Version int64       `json:"-"` // 0: not stored yet
+	Patient Patient     `json:"patient"`
+	Talk    flows.State `json:"talk,omitzero"` // the conversation that is open, if any
+	// Rows are her rows that are not closed; they are kept in the queue's own
+	// table and put here by Load.
+	Rows []Row `json:"-"`
+	// Past is what she has named and its course (persistence, clinical.md 6.5).
+	Past []Episode `json:"past,omitempty"`
+	// Weights she gave, oldest first.
+	Weights []Weight `json:"weights,omitempty"`
+	// Wakes are what shall happen to her and when; the store finds her by the earliest.
+	Wakes []Wake `json:"wakes,omitempty"`
+	// Heard are her last messages of the last minutes, for reading several texts together.
+	Heard []Heard `json:"heard,omitempty"`
+	// Planned holds the plan's items that were sent or dropped, by item id.
+	Planned map[string]time.Time `json:"planned,omitempty"`
+	// Told holds when she was last told something that must not be repeated at
+	// once, by text id (a stranger's polite answer, a promise).
+	Told map[string]time.Time `json:"told,omitempty"`
+	// LastOut is when the last unasked text was queued (48 hours between them, clinical.md 8.3).
+	LastOut time.Time `json:"last_out,omitzero"`
+	// NextRow numbers her rows and NextOut her outgoing messages.
+	NextRow int `json:"next_row,omitempty"`
+	NextOut int `json:"next_out,omitempty"`
+}
+
+// Status says whether lookout may speak to a person.
+type Status string
+
+const (
+	Invited  Status = "invited"  // enrolled by her team, has not said YES yet
+	Active   Status = "active"   // agreed; check-ins go out
+	Paused   Status = "paused"   // nothing unasked until Patient.PausedUntil
+	Stopped  Status = "stopped"  // said STOP, or the carrier did for her; nothing but answers to an emergency
+	Ended    Status = "ended"    // follow-up over, moved, or died (Patient.EndReason)
+	Stranger Status = "stranger" // somebody who wrote from a number that nobody has
+)
+
+// Patient is who she is and what she wished. Names, numbers and birth dates
+// never go to logs: LogValue gives the id alone.
+type Patient struct {
+	ID             string    `json:"id"` // begins with the service's id
+	Service        string    `json:"service"`
+	GivenName      string    `json:"given_name,omitempty"`
+	FamilyName     string    `json:"family_name,omitempty"`
+	BirthDate      string    `json:"birth_date,omitempty"` // 2006-01-02
+	NHSNumber      string    `json:"nhs_number,omitempty"` // ten digits
+	Locale         string    `json:"locale,omitempty"`     // "en-GB", "cy"
+	Addresses      []Address `json:"addresses,omitempty"`  // first of a channel: the one to use
+	Channel        string    `json:"channel,omitempty"`    // the one that she wrote on last
+	Status         Status    `json:"status"`
+	EndReason      string    `json:"end_reason,omitempty"`
+	PausedUntil    time.Time `json:"paused_until,omitzero"`
+	Consents       []Consent `json:"consents,omitempty"`
+	Plan           string    `json:"plan,omitempty"`
+	TreatmentEnded string    `json:"treatment_ended,omitempty"` // 2006-01-02
+	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
+	Zone           string    `json:"zone,omitempty"` // IANA name where it differs from the service's
+	Profile        Profile   `json:"profile,omitzero"`
+}
+
+// LogValue keeps everything but the id out of logs.
+func (p Patient) LogValue() slog.Value { return slog.StringValue(p.ID) }
+
+// Name is how the desk shows her.
+func (p Patient) Name() string {
+	if p.GivenName == "" && p.FamilyName == "" {
+		return "Unknown number"
+	}
+	return p.GivenName + " " + p.FamilyName
+}
+
+// Address gives her address of a channel.
+func (p Patient) Address(channel string) (Address, bool) {
+	for _, a := range p.Addresses {
+		if a.Channel == channel {
+			return a, true
+		}
+	}
+	return Address{}, false
+}
+
+// Profile is what her team knows of the treatment. Dates are 2006-01-02.
+type Profile struct {
+	LastChemo         string `json:"last_chemo,omitempty"` // last dose of systemic anti-cancer treatment
+	OnChemo           bool   `json:"on_chemo,omitempty"`
+	LastImmunotherapy string `json:"last_immunotherapy,omitempty"`
+	Trastuzumab       bool   `json:"trastuzumab,omitempty"`
+	ChemoKnown        bool   `json:"chemo_known,omitempty"` // false: OnChemo and LastChemo say nothing
+	Lobular           bool   `json:"lobular,omitempty"`
+	Side              string `json:"side,omitempty"`
+	NodesRemoved      bool   `json:"nodes_removed,omitempty"`
+	Lymphoedema       bool   `json:"lymphoedema,omitempty"`
+	Implant           bool   `json:"implant,omitempty"`
+	Bisphosphonate    bool   `json:"bisphosphonate,omitempty"`
+	Tablets           string `json:"tablets,omitempty"` // "tamoxifen", "letrozole", "anastrozole", "exemestane"
+	Abemaciclib       bool   `json:"abemaciclib,omitempty"`
+	PostMenopause     *bool  `json:"post_menopause,omitempty"`
+	Male              bool   `json:"male,omitempty"`
+	LivesAlone        bool   `json:"lives_alone,omitempty"`
+}
+
+// Consent is one yes or no of hers (or of her team for her), never overwritten.
+type Consent struct {
+	To  string    `json:"to"` // "sms", "chat"
+	Yes bool      `json:"yes"`
+	At  time.Time `json:"at"`
+	By  string    `json:"by"` // "patient" or a user's e-mail address
+	How string    `json:"how,omitempty"`
+}
+
+// Episode is one concern of hers over time.
+type Episode struct {
+	Concept       string    `json:"concept"`
+	Side          string    `json:"side,omitempty"`
+	First         time.Time `json:"first"` // onset as stated, else first named
+	Last          time.Time `json:"last"`
+	Times         int       `json:"times"`
+	Severity      int       `json:"severity,omitempty"`
+	Worsening     bool      `json:"worsening,omitempty"`
+	Gone          bool      `json:"gone,omitempty"`
+	ExpectedUntil time.Time `json:"expected_until,omitzero"` // "known, checked, expected", set by a nurse
+}
+
+// Weight is one that she gave.
+type Weight struct {
+	At time.Time `json:"at"`
+	Kg float64   `json:"kg"`
+}
+
+// Heard is one message of the last minutes.
+type Heard struct {
+	At    time.Time    `json:"at"`
+	Text  string       `json:"text"`
+	Level triage.Level `json:"level"`
+}
+
+// Wake is one thing to do at a time. Its Key is unique in the record; a wake
+// that fires twice is the same wake.
+type Wake struct {
+	Key  string    `json:"key"`
+	Kind WakeKind  `json:"kind"`
+	At   time.Time `json:"at"`
+	Ref  string    `json:"ref,omitempty"` // timer of the talk, row id, plan item
+	N    int       `json:"n,omitempty"`   // step of a ladder
+}
+
+// WakeKind says who handles a wake.
+type WakeKind string
+
+const (
+	WakeTalk   WakeKind = "talk"   // a timer of the open conversation: Ref is its key
+	WakePlan   WakeKind = "plan"   // an item of her plan is due: Ref is the item
+	WakeLease  WakeKind = "lease"  // a nurse's claim runs out: Ref is the row
+	WakePage   WakeKind = "page"   // page the next on the ladder: Ref is the row, N the step
+	WakeSnooze WakeKind = "snooze" // a snoozed row comes back: Ref is the row
+	WakeDue    WakeKind = "due"    // a row's promise is about to be missed: Ref is the row
+	WakeResume WakeKind = "resume" // a pause ends
+)
+
+// RowState is where a row stands.
+type RowState string
+
+const (
+	Open    RowState = "open"
+	Claimed RowState = "claimed"
+	Snoozed RowState = "snoozed"
+	Closed  RowState = "closed"
+)
+
+// Row is one concern of one person in the open-access queue.
+type Row struct {
+	ID          string       `json:"id"`
+	Service     string       `json:"service"`
+	Patient     string       `json:"patient"`
+	PatientName string       `json:"patient_name"`
+	Concern     string       `json:"concern"`         // what it is about; one row that is not closed a person and concern
+	Level       triage.Level `json:"level"`           // never lowered by a machine
+	Reason      string       `json:"reason"`          // one sentence
+	Message     string       `json:"message"`         // her own words, newest last
+	Spans       []Span       `json:"spans,omitempty"` // of Message: what was found
+	OpenedAt    time.Time    `json:"opened_at"`
+	DueAt       time.Time    `json:"due_at"`
+	State       RowState     `json:"state"`
+	ClaimedBy   string       `json:"claimed_by,omitempty"`
+	ClaimUntil  time.Time    `json:"claim_until,omitzero"`
+	WakeAt      time.Time    `json:"wake_at,omitzero"` // of a snoozed row
+	Rung        int          `json:"rung,omitempty"`   // attempts to ring
+	Spoke       bool         `json:"spoke,omitempty"`  // somebody spoke with her since it was opened
+	PagedTo     string       `json:"paged_to,omitempty"`
+	AckedBy     string       `json:"acked_by,omitempty"` // who answered the page
+	ClosedAt    time.Time    `json:"closed_at,omitzero"`
+	ClosedBy    string       `json:"closed_by,omitempty"`
+	Outcome     string       `json:"outcome,omitempty"`
+	Changed     int          `json:"changed"` // counts changes of the row; an action names the one that it saw
+}
+
+// Span is a stretch of a row's Message in bytes, with the concept found there.
+type Span struct {
+	Start   int    `json:"start"`
+	End     int    `json:"end"`
+	Concept string `json:"concept"`
+}
+
+// EntryKind says what a journal entry records.
+type EntryKind string
+
+const (
+	EntryIn       EntryKind = "in"       // she wrote: Text, Channel, Carrier, Media
+	EntryReading  EntryKind = "reading"  // how it was read: Reading; Ref is the entry's message
+	EntryOut      EntryKind = "out"      // a text to her was queued: Text, Ref is the outgoing id, TextID
+	EntryDelivery EntryKind = "delivery" // what became of it, where that matters: Ref, Why
+	EntryFlow     EntryKind = "flow"     // a talk began, moved or ended: Why
+	EntryRow      EntryKind = "row"      // a row was opened, raised, claimed, released, snoozed, closed: Ref, Why
+	EntryPage     EntryKind = "page"     // somebody was paged, acked, passed: Ref is the row, Why
+	EntryNote     EntryKind = "note"     // a nurse's note: Text
+	EntryRing     EntryKind = "ring"     // an attempt to ring: Why is its result
+	EntryConsent  EntryKind = "consent"
+	EntryStatus   EntryKind = "status" // invited, active, paused, stopped, ended
+	EntryPlan     EntryKind = "plan"   // an item was sent, moved or dropped, with the reason
+)
+
+// Entry is one line of a patient's journal. It is never changed.
+type Entry struct {
+	Seq     int64           `json:"seq"` // rises within a patient; given by the store
+	At      time.Time       `json:"at"`
+	Kind    EntryKind       `json:"kind"`
+	By      string          `json:"by"` // "patient", "lookout", "carrier", or a user's e-mail address
+	Channel string          `json:"channel,omitempty"`
+	Text    string          `json:"text,omitempty"`
+	TextID  string          `json:"text_id,omitempty"`
+	Media   []Media         `json:"media,omitempty"`
+	Reading *triage.Reading `json:"reading,omitempty"`
+	Ref     string          `json:"ref,omitempty"`
+	Why     string          `json:"why,omitempty"`
+	Carrier string          `json:"carrier,omitempty"` // the carrier's id, or the client's own
+	Pack    string          `json:"pack,omitempty"`    // digest of the content that decided
+}
+
+// Media is a photo or voice note that came with a message.
+type Media struct {
+	URL  string `json:"url"`
+	Type string `json:"type"`
+}
+
+// Priority orders what leaves first when a sender is at its rate.
+type Priority int
+
+const (
+	PriorityEmergency Priority = iota
+	PriorityPage
+	PriorityReply
+	PriorityPlanned
+)
+
+// OutState is where an outgoing message stands. The order is the order in which it
+// may move; a delivery receipt never moves it back.
+type OutState string
+
+const (
+	OutPending     OutState = "pending"     // waits to be sent
+	OutSending     OutState = "sending"     // claimed by a sender
+	OutSent        OutState = "sent"        // the carrier has taken it
+	OutDelivered   OutState = "delivered"   // the phone has it
+	OutUndelivered OutState = "undelivered" // the carrier gave up
+	OutFailed      OutState = "failed"      // we gave up: refused
+	OutCancelled   OutState = "cancelled"   // taken back before it was sent
+)
+
+// Outgoing is one message on its way.
+type Outgoing struct {
+	ID        string    `json:"id"` // patient id + "-m" + number
+	Service   string    `json:"service"`
+	Patient   string    `json:"patient"`
+	To        Address   `json:"to"`
+	Text      string    `json:"text"`
+	TextID    string    `json:"text_id,omitempty"`
+	Row       string    `json:"row,omitempty"` // of a page
+	Priority  Priority  `json:"priority"`
+	NotBefore time.Time `json:"not_before,omitzero"`
+	NotAfter  time.Time `json:"not_after,omitzero"` // stale after this: cancelled, with a reason, instead of sent
+	CreatedAt time.Time `json:"created_at"`
+
+	State      OutState  `json:"state"`
+	Attempts   int       `json:"attempts,omitempty"` // how many times it was claimed
+	Fence      int64     `json:"fence,omitempty"`
+	LeaseUntil time.Time `json:"lease_until,omitzero"`
+	Unsettled  bool      `json:"unsettled,omitempty"` // claimed before and never settled: ask the carrier first
+	CarrierID  string    `json:"carrier_id,omitempty"`
+	Code       string    `json:"code,omitempty"` // the carrier's error code
+	SettledAt  time.Time `json:"settled_at,omitzero"`
+}
+
+// LogValue keeps the text and the number out of logs.
+func (o Outgoing) LogValue() slog.Value { return slog.StringValue(o.ID) }
+
+// Settlement is what became of an outgoing message.
+type Settlement struct {
+	ID        string
+	Fence     int64 // of the claim; 0: a delivery receipt, which needs no claim
+	State     OutState
+	CarrierID string
+	Code      string
+	At        time.Time
+	// RetryAt, with State pending, puts it back for then.
+	RetryAt time.Time
+	// Unsettled, with State pending, marks the outcome of the send as unknown.
+	Unsettled bool
+}
+
+// AuditEntry is one read or act of a user or of the API.
+type AuditEntry struct {
+	Seq     int64     `json:"seq"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"`
+	Did     string    `json:"did"` // "read patient", "claim row", "search", …
+	Patient string    `json:"patient,omitempty"`
+	Ref     string    `json:"ref,omitempty"`
+	From    string    `json:"from,omitempty"` // network address
+}

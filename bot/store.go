@@ -1,0 +1,141 @@
+package bot
+
+import (
+	"context"
+	"time"
+)
+
+// Store keeps what lookout knows. It keeps every [Change] whole or not at all
+// and never tells that something is kept before it would survive a power cut.
+//
+// A store knows no flow, no clinical rule and no wall clock: every time that it
+// compares with is an argument. All its methods may be called at once from many
+// goroutines, and by several processes where the implementation says so. Every
+// method may also return an error that wraps [ErrUnavailable]: nothing was
+// changed as far as the caller can know, and trying again is right.
+//
+// Its contract is held by package bot/storetest, which every store passes.
+type Store interface {
+	// PatientsAt lists the ids of the people who can be reached at an address,
+	// in the order in which they came to have it. Nobody there is an empty list
+	// and no error. An address belongs to a person while her record lists it.
+	PatientsAt(ctx context.Context, service string, at Address) ([]string, error)
+
+	// Load gives a patient's record as of the last commit. [ErrNotFound].
+	Load(ctx context.Context, patient string) (Record, error)
+
+	// Commit makes a change durable, whole. When it returns nil, everything in
+	// the change is on disk. [ErrDuplicate]: a change with this Key was committed
+	// before, nothing was done now. [ErrConflict]: the record is no longer at
+	// Base, nothing was done. Duplicate wins over conflict.
+	Commit(ctx context.Context, change Change) error
+
+	// Due lists up to limit patients whose earliest wake is at or before now,
+	// earliest first. A patient stays due until a Commit moves her wakes.
+	Due(ctx context.Context, now time.Time, limit int) ([]Due, error)
+
+	// ClaimOutgoing leases up to limit messages of one channel that may leave at
+	// now: by priority (emergency, page, reply, planned), then oldest first; at most
+	// one a recipient at a time, her earliest unsettled; nothing before its NotBefore. A claimed message
+	// has its lease's end in LeaseUntil and a Fence larger than any claim of it before. A message
+	// whose lease has run out is claimed again, with Unsettled true: it may have gone.
+	ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]Outgoing, error)
+
+	// Settle records what became of messages, each independent of the others.
+	// A settlement with a Fence that is not the last claim's is dropped (a claim that
+	// ran out cannot speak). Delivery states only move forward: a late
+	// "sent" never overwrites "delivered". Settling what is not there is no error.
+	Settle(ctx context.Context, settlements ...Settlement) error
+
+	// Outgoing gives one message by id, or by the carrier's id for it. [ErrNotFound].
+	Outgoing(ctx context.Context, id string) (Outgoing, error)
+	OutgoingByCarrier(ctx context.Context, carrierID string) (Outgoing, error)
+
+	// Queue lists rows: the most dangerous first, then by due time, then by
+	// opening; closed rows by closing time, latest first.
+	Queue(ctx context.Context, filter QueueFilter) ([]Row, error)
+
+	// Row gives one row by id, closed ones too. [ErrNotFound].
+	Row(ctx context.Context, id string) (Row, error)
+
+	// Journal gives a patient's entries with Seq above after, oldest first, at
+	// most limit (0: all). The journal only grows.
+	Journal(ctx context.Context, patient string, after int64, limit int) ([]Entry, error)
+
+	// Seen says whether a change with this key was committed.
+	Seen(ctx context.Context, key string) (bool, error)
+
+	// Find looks people up for the desk, by the start of any part of a name, by
+	// NHS number, by telephone number or by birth date (2006-01-02), best first.
+	Find(ctx context.Context, service, query string, limit int) ([]Patient, error)
+
+	// Patients lists people by id, ids above after, at most limit.
+	Patients(ctx context.Context, service, after string, limit int) ([]Patient, error)
+
+	// Audit appends who read or did what. AuditLog reads it, oldest first, Seq above after.
+	Audit(ctx context.Context, entries ...AuditEntry) error
+	AuditLog(ctx context.Context, after int64, limit int) ([]AuditEntry, error)
+
+	// The values are small things with a life of their own: users, sign-in
+	// sessions, chat links, content packs. A value past its expiry (zero: never)
+	// at now is not there. TakeValue reads and removes in one step, so that of
+	// two callers one gets [ErrNotFound].
+	PutValue(ctx context.Context, drawer, key string, value []byte, expires time.Time) error
+	Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
+	TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
+	Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error)
+	DeleteValue(ctx context.Context, drawer, key string) error
+	// Sweep removes values that expired before now, and says how many.
+	Sweep(ctx context.Context, now time.Time) (int, error)
+
+	// Stats counts what is open, for metrics and readiness; it also proves that
+	// the store answers.
+	Stats(ctx context.Context, now time.Time) (Stats, error)
+
+	// Close waits for what is under way, and then gives up the store.
+	Close() error
+}
+
+// Change is everything that one event does to one patient, kept whole.
+type Change struct {
+	// Key makes the change happen once: the carrier's message id, the widget's
+	// message id, the wake's name. Unique for ever. Empty: not guarded.
+	Key string
+	// Base is the record's version as it was loaded; 0 creates the record.
+	Base int64
+	// Record is the record as it shall be; the store sets its Version to Base+1.
+	Record Record
+	// Entries are appended to the journal; the store gives them their Seq.
+	Entries []Entry
+	// Rows are written as they stand here (new ones, and those that changed).
+	Rows []Row
+	// Send are new messages to go out; Cancel are ids of messages that shall not
+	// go any more, if they have not been claimed yet.
+	Send   []Outgoing
+	Cancel []string
+}
+
+// Due is a patient with something to do.
+type Due struct {
+	Patient string
+	At      time.Time
+}
+
+// QueueFilter chooses rows. Zero fields do not restrict.
+type QueueFilter struct {
+	Service string
+	States  []RowState // none: open and claimed
+	Patient string
+	Limit   int // 0: 500
+}
+
+// Stats is a count of what stands open.
+type Stats struct {
+	Patients   int
+	Rows       map[RowState]map[string]int // state → level name → rows; closed ones are not counted
+	OldestDue  time.Time                   // earliest due time of an open or claimed row
+	Outgoing   int                         // messages not settled yet
+	OldestOut  time.Time                   // oldest of those that may leave
+	WakesDue   int                         // patients due at now
+	OldestWake time.Time
+}

@@ -1,0 +1,123 @@
+// Package flows is lookout's conversation language: what a flow may say, and
+// the pure function [Step] that moves a talk along it.
+//
+// A flow is written in YAML by a clinician (content/flows) and read by [Load],
+// which finds every author's mistake with file and line, so that none is found
+// at a patient's. Step takes the compiled [Program], the talk's [State], one
+// [Event] and the [Facts] about the person, and gives the state after it and
+// the [Effect]s that the caller has to carry out. It promises: no I/O, no
+// clock, no randomness; the same input gives the same output; every talk ends;
+// no reply is ever dropped: what it cannot use it hands to a person.
+//
+// It refuses to know the words (texts have ids), who she is beyond the facts,
+// what a channel is, and how a nurse is told.
+package flows
+
+import (
+	"time"
+
+	"lookout/flows/triage"
+)
+
+// State is a talk in progress: all that is kept between two events. The zero
+// State is no talk.
+type State struct {
+	Pack    string    `json:"pack,omitempty"`   // digest of the content that it began with, and finishes on
+	Flow    string    `json:"flow,omitempty"`   // the outermost flow
+	Frames  []Frame   `json:"frames,omitempty"` // innermost last
+	Started time.Time `json:"started,omitzero"`
+	// Wait numbers the waits of this talk. A timer names the wait that it was set
+	// for; one that names an earlier wait does nothing.
+	Wait int `json:"wait,omitempty"`
+	// AskedAt, Reminded and Unclear belong to the question that is open.
+	AskedAt  time.Time `json:"asked_at,omitzero"`
+	Reminded int       `json:"reminded,omitempty"`
+	Unclear  int       `json:"unclear,omitempty"`
+	// Named are the concepts that she has named in this talk, for conditions.
+	Named []string `json:"named,omitempty"`
+}
+
+// Active says whether a talk is open.
+func (s State) Active() bool { return len(s.Frames) > 0 }
+
+// Frame is a place in one flow.
+type Frame struct {
+	Flow    string                   `json:"flow"`
+	Step    string                   `json:"step"`
+	Answers map[string]triage.Answer `json:"answers,omitempty"` // by the name that the step saves under
+}
+
+// Event is what happened. Exactly one of Start, Reply, Timer and Stop is set.
+type Event struct {
+	Now   time.Time // in her own zone
+	Start string    // begin this flow
+	Reply *Reply    // she wrote
+	Timer string    // a timer that SetTimer asked for
+	Stop  string    // end the talk now; the reason ("stopped", "emergency", "superseded")
+}
+
+// Reply is a message of hers, read.
+type Reply struct {
+	Text    string
+	Reading triage.Reading
+}
+
+// Facts is what conditions may ask about. A fact that is not known is left out
+// of the maps, and a condition over it is unknown, which takes no branch.
+type Facts struct {
+	Profile map[string]any // "tablets": "tamoxifen", "lobular": true, …: see ProfileFields
+	// Had says in how many days a concept was last named, -1 never; for history('concept') conditions.
+	Had     func(concept string) (daysAgo int, times int)
+	Open    bool           // the desk is open now
+	Service map[string]any // "open_access": true, "nation": "england"
+}
+
+// Effect is one thing for the caller to do, in order. Exactly one pointer is set.
+type Effect struct {
+	Say      *Say
+	Ask      *Ask
+	Escalate *Escalate
+	SetTimer *SetTimer
+	Save     *Save
+	Ended    *Ended
+}
+
+// Say sends a text.
+type Say struct {
+	Text     string            // text id
+	Vars     map[string]string // for its placeholders
+	Reminder bool              // of a question already asked
+}
+
+// Ask sends a question and waits for its answer.
+type Ask struct {
+	Text  string
+	Vars  map[string]string
+	Again bool // asked before and not understood
+}
+
+// Escalate puts a concern into the nurse's queue.
+type Escalate struct {
+	Level   triage.Level
+	Concern string
+	Reason  string // one sentence, for the nurse
+}
+
+// SetTimer asks for Event{Timer: Key} at a time. A new wait makes older timers void.
+type SetTimer struct {
+	Key string
+	At  time.Time
+}
+
+// Save records something about her: "consent", "weight", "preferred_time", …
+type Save struct {
+	Field  string
+	Answer triage.Answer
+	Text   string // her words, for free text
+}
+
+// Ended says that the talk is over.
+type Ended struct {
+	Flow    string
+	Outcome string // "completed", "expired", "handed over", "stopped", "emergency", "superseded", …
+}
