@@ -1,0 +1,164 @@
+package bot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"lookout/flows/triage"
+)
+
+// Inbound is one message from a person, as a door hands it in.
+type Inbound struct {
+	Service string // which service's number or page it came to
+	From    Address
+	To      string // the number or page that it came to
+	Text    string // as it came, untouched
+	Media   []Media
+	// CarrierID is the carrier's id of the message, or the client's own for a
+	// chat. It makes the message count once. Required.
+	CarrierID string
+	// OptOut is what the carrier itself did with it: "STOP", "START", "HELP" or "".
+	// After STOP the carrier lets no text of ours through.
+	OptOut string
+	// Patient is set by a door that knows who writes (a chat session); else she is found by From.
+	Patient string
+	At      time.Time // when the carrier had it; zero: now
+}
+
+// DeliveryReceipt is a carrier's later word on an outgoing message.
+type DeliveryReceipt struct {
+	Outgoing  string // our id, from the callback's address; may be empty when CarrierID is known
+	CarrierID string
+	State     OutState
+	Code      string
+	At        time.Time
+}
+
+// Enrolment is what a team gives to enrol somebody. See [Bot.Enrol] for what is required.
+type Enrolment struct {
+	GivenName, FamilyName string
+	BirthDate             string // 2006-01-02
+	NHSNumber             string // optional; ten digits, spaces allowed, checked
+	Phone                 string // optional; E.164
+	Locale                string // "en-GB" (when empty) or "cy"
+	TreatmentEnded        string // 2006-01-02
+	Plan                  string // "standard" when empty
+	ConsentSMS            bool   // she has agreed to texts already; else she is invited and asked
+	Profile               Profile
+}
+
+// FieldError says which field of an input is wrong, and what to do. It wraps [ErrInvalid].
+// It never repeats what was given.
+type FieldError struct{ Field, Problem string }
+
+func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
+func (e *FieldError) Unwrap() error { return ErrInvalid }
+
+// HeldError says that another person holds a row. It wraps [ErrConflict].
+type HeldError struct {
+	By    string
+	Until time.Time
+}
+
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("%s has this row until %s", e.By, e.Until.UTC().Format("15:04 MST"))
+}
+func (e *HeldError) Unwrap() error { return ErrConflict }
+
+// Closing is how a row is closed.
+type Closing struct {
+	Row     string
+	By      string
+	Outcome string // key of one of the content's outcomes
+	Note    string // optional
+	TellHer string // optional: id of an approved text that tells her what was agreed, or "" for none
+	Words   string // optional: own words to her instead of an approved text
+}
+
+// Saying is a text that a nurse sends to a patient.
+type Saying struct {
+	Patient string
+	Row     string // optional: the row that it belongs to
+	By      string
+	TextID  string            // an approved text …
+	Vars    map[string]string // … with what it needs, or
+	Words   string            // her own words
+}
+
+// Case is what the desk shows of one person.
+type Case struct {
+	Patient  Patient
+	Rows     []Row // hers, the closed ones last
+	Moments  []Moment
+	Talk     string // what is being asked now, in words; "" when no talk is open
+	NextPlan string // what goes out next, and when, in words
+	Past     []Episode
+	Weights  []Weight
+}
+
+// Moment is one line of her timeline: a journal entry, with what became of the
+// message where it is one that went out.
+type Moment struct {
+	Entry
+	Delivery OutState // of an EntryOut
+	Code     string
+}
+
+// Hint says that something about a patient was committed. It carries no content: look again.
+type Hint struct {
+	Service string
+	Patient string
+	Row     string       // a row that changed, or ""
+	Level   triage.Level // of that row
+	New     bool         // it was opened or raised
+}
+
+// User is a member of the team who signs in at the desk.
+type User struct {
+	Email    string    `json:"email"`
+	Name     string    `json:"name"`
+	Role     Role      `json:"role"`
+	Service  string    `json:"service"`
+	Password string    `json:"password"` // argon2id, PHC string; empty: has not chosen one yet
+	Created  time.Time `json:"created"`
+	Disabled bool      `json:"disabled,omitempty"`
+}
+
+// Role is what a user may do.
+type Role string
+
+const (
+	Nurse   Role = "nurse"   // works the queue
+	Lead    Role = "lead"    // the same, and may take over a row that another holds
+	Admin   Role = "admin"   // users and enrolment; reads no words of patients
+	Auditor Role = "auditor" // reads the audit log
+)
+
+// Desk is what the desk's pages and the API may do; *Bot does it. It is listed
+// in one place so that the doors can each take the part that they use.
+//
+// Every act on a row is refused with a *[HeldError] while another holds the row,
+// and extends the actor's own claim. Every error wraps one of the codes.
+type Desk interface {
+	Queue(ctx context.Context, filter QueueFilter) ([]Row, error)
+	Row(ctx context.Context, id string) (Row, error)
+	Case(ctx context.Context, patient string) (Case, error)
+	Find(ctx context.Context, query string, limit int) ([]Patient, error)
+
+	Take(ctx context.Context, row, by string) (Row, error)    // atomic: of two, one gets *HeldError
+	Release(ctx context.Context, row, by string) (Row, error) // gives it back
+	Ring(ctx context.Context, row, by, result string) (Row, error)
+	Note(ctx context.Context, row, by, text string) (Row, error)
+	CloseRow(ctx context.Context, closing Closing) (Row, error)
+	Say(ctx context.Context, saying Saying) error
+	SendLink(ctx context.Context, patient, by string) error // texts her a one-time link to the chat
+
+	Enrol(ctx context.Context, enrolment Enrolment, by string) (Patient, error)
+	Start(ctx context.Context, patient, flow, by string) error // begins a flow now, whatever the hour
+
+	Audit(ctx context.Context, entry AuditEntry) error
+	// Watch gives hints until ctx ends. A slow reader misses hints, never work: the store is the truth.
+	Watch(ctx context.Context) <-chan Hint
+	Preview(ctx context.Context, saying Saying) (string, error) // the words of a saying, as she would get them
+}
