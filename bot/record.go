@@ -42,6 +42,8 @@ type Record struct {
 	Told map[string]time.Time `json:"told,omitempty"`
 	// LastOut is when the last unasked text was queued (48 hours between them, clinical.md 8.3).
 	LastOut time.Time `json:"last_out,omitzero"`
+	// LastPlanned is the last unasked message that was queued; it is taken back when she stops.
+	LastPlanned string `json:"last_planned,omitempty"`
 	// NextRow numbers her rows and NextOut her outgoing messages.
 	NextRow int `json:"next_row,omitempty"`
 	NextOut int `json:"next_out,omitempty"`

@@ -1,0 +1,471 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lookout/bot"
+	"lookout/flows/triage"
+)
+
+// readStatements are those that the main path uses; the desk's rarer questions
+// are prepared as they come.
+type readStatements struct {
+	at, load, rows, due, seen, journal, row, outgoing, byCarrier, value *sql.Stmt
+}
+
+const outgoingColumns = `state, fence, attempts, lease_until, unsettled, not_before, coalesce(carrier_id, ''), coalesce(code, ''), settled_at, message`
+
+func (st *readStatements) prepare(ctx context.Context, db *sql.DB) error {
+	for text, to := range map[string]**sql.Stmt{
+		"SELECT patient FROM addresses WHERE service = ? AND channel = ? AND at = ? ORDER BY n":       &st.at,
+		"SELECT version, rowed, record FROM patients WHERE id = ?":                                    &st.load,
+		"SELECT row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":                    &st.rows,
+		"SELECT id, next_wake FROM patients WHERE next_wake <= ? ORDER BY next_wake, n LIMIT ?":       &st.due,
+		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                         &st.seen,
+		"SELECT seq, entries FROM journal WHERE patient = ? AND seq > ? ORDER BY seq":                 &st.journal,
+		"SELECT row FROM queue WHERE id = ?":                                                          &st.row,
+		"SELECT " + outgoingColumns + " FROM outgoing WHERE id = ?":                                   &st.outgoing,
+		"SELECT " + outgoingColumns + " FROM outgoing WHERE carrier_id = ? ORDER BY n LIMIT 1":        &st.byCarrier,
+		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)": &st.value,
+	} {
+		stmt, err := db.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare %.40q: %w", text, err)
+		}
+		*to = stmt
+	}
+	return nil
+}
+
+// open refuses a store that is closed and a context that has ended.
+func (s *Store) open(ctx context.Context) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return fmt.Errorf("%w: the store is closed", bot.ErrUnavailable)
+	}
+	return unavailable(ctx.Err())
+}
+
+// PatientsAt lists who can be reached at an address.
+func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) ([]string, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.reads.at.QueryContext(ctx, service, a.Channel, a.At)
+	return collect(found, err, func(scan func(...any) error) (id string, err error) {
+		err = scan(&id)
+		return id, err
+	})
+}
+
+// collect reads every line of a result.
+func collect[T any](found *sql.Rows, err error, one func(scan func(...any) error) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer found.Close()
+	var out []T
+	for found.Next() {
+		x, err := one(found.Scan)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		out = append(out, x)
+	}
+	return out, unavailable(found.Err())
+}
+
+// decode reads one JSON column.
+func decode[T any](scan func(...any) error) (x T, err error) {
+	var text []byte
+	if err := scan(&text); err != nil {
+		return x, err
+	}
+	return x, json.Unmarshal(text, &x)
+}
+
+// Load gives a patient's record as of the last commit.
+func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
+	if err := s.open(ctx); err != nil {
+		return bot.Record{}, err
+	}
+	// Version and rows must be of one moment: a row that is written between two
+	// statements would come with an older version, which a commit then refuses,
+	// so that reading the version first is enough.
+	var (
+		rec     bot.Record
+		version int64
+		rowed   bool
+		text    sql.RawBytes
+	)
+	found, err := s.reads.load.QueryContext(ctx, patient)
+	if err != nil {
+		return bot.Record{}, unavailable(err)
+	}
+	defer found.Close()
+	if !found.Next() {
+		if err := found.Err(); err != nil {
+			return bot.Record{}, unavailable(err)
+		}
+		return bot.Record{}, bot.ErrNotFound
+	}
+	if err := found.Scan(&version, &rowed, &text); err != nil {
+		return bot.Record{}, unavailable(err)
+	}
+	if err := json.Unmarshal(text, &rec); err != nil {
+		return bot.Record{}, unavailable(err)
+	}
+	rec.Version = version
+	if err := found.Close(); err != nil {
+		return bot.Record{}, unavailable(err)
+	}
+	if rowed {
+		rows, err := s.reads.rows.QueryContext(ctx, patient)
+		if rec.Rows, err = collect(rows, err, decode[bot.Row]); err != nil {
+			return bot.Record{}, err
+		}
+	}
+	return rec, nil
+}
+
+// Due lists patients whose earliest wake is at or before now.
+func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.reads.due.QueryContext(ctx, millis(now), limit)
+	return collect(found, err, func(scan func(...any) error) (d bot.Due, err error) {
+		var ms int64
+		err = scan(&d.Patient, &ms)
+		d.At = time.UnixMilli(ms).UTC()
+		return d, err
+	})
+}
+
+// Seen says whether a change with this key was committed.
+func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
+	if err := s.open(ctx); err != nil {
+		return false, err
+	}
+	var seen bool
+	err := s.reads.seen.QueryRowContext(ctx, key).Scan(&seen)
+	return seen, unavailable(err)
+}
+
+// Journal gives a patient's entries above a sequence number.
+func (s *Store) Journal(ctx context.Context, patient string, after int64, limit int) ([]bot.Entry, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.reads.journal.QueryContext(ctx, patient, after)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer found.Close()
+	var out []bot.Entry
+	for found.Next() {
+		var last int64
+		var text []byte
+		if err := found.Scan(&last, &text); err != nil {
+			return nil, unavailable(err)
+		}
+		var entries []bot.Entry
+		if err := json.Unmarshal(text, &entries); err != nil {
+			return nil, unavailable(err)
+		}
+		for i := range entries {
+			entries[i].Seq = last - int64(len(entries)-1-i)
+			if entries[i].Seq <= after {
+				continue
+			}
+			if out = append(out, entries[i]); limit > 0 && len(out) == limit {
+				return out, nil
+			}
+		}
+	}
+	return out, unavailable(found.Err())
+}
+
+// Row gives one row by id.
+func (s *Store) Row(ctx context.Context, id string) (bot.Row, error) {
+	if err := s.open(ctx); err != nil {
+		return bot.Row{}, err
+	}
+	row, err := decode[bot.Row](s.reads.row.QueryRowContext(ctx, id).Scan)
+	return row, unavailable(err)
+}
+
+// Queue lists rows.
+func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	if len(f.States) == 0 {
+		f.States = []bot.RowState{bot.Open, bot.Claimed}
+	}
+	if f.Limit <= 0 {
+		f.Limit = 500
+	}
+	var live []any
+	closed := false
+	for _, state := range f.States {
+		if state == bot.Closed {
+			closed = true
+		} else {
+			live = append(live, string(state))
+		}
+	}
+	var out []bot.Row
+	if len(live) > 0 {
+		rows, err := s.queue(ctx, f, "state <> 'closed' AND state IN ("+placeholders(len(live))+")", live, "level DESC, due, opened, n", f.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out = rows
+	}
+	if closed && len(out) < f.Limit {
+		rows, err := s.queue(ctx, f, "state = 'closed'", nil, "closed DESC, n DESC", f.Limit-len(out))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+func (s *Store) queue(ctx context.Context, f bot.QueueFilter, where string, args []any, order string, limit int) ([]bot.Row, error) {
+	if f.Service != "" {
+		where += " AND service = ?"
+		args = append(args, f.Service)
+	}
+	if f.Patient != "" {
+		where += " AND patient = ?"
+		args = append(args, f.Patient)
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT row FROM queue WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, limit)...)
+	return collect(found, err, decode[bot.Row])
+}
+
+func scanOutgoing(scan func(...any) error) (bot.Outgoing, error) {
+	var (
+		o                           bot.Outgoing
+		state, attempts             int
+		fence, lease, from, settled int64
+		unsettled                   bool
+		carrier, code               string
+		message                     []byte
+	)
+	if err := scan(&state, &fence, &attempts, &lease, &unsettled, &from, &carrier, &code, &settled, &message); err != nil {
+		return o, err
+	}
+	if err := json.Unmarshal(message, &o); err != nil {
+		return o, err
+	}
+	o.State, o.Fence, o.Attempts, o.Unsettled = states[state], fence, attempts, unsettled
+	o.LeaseUntil, o.NotBefore, o.SettledAt = fromMillis(lease), fromMillis(from), fromMillis(settled)
+	o.CarrierID, o.Code = carrier, code
+	return o, nil
+}
+
+// Outgoing gives one message by our id.
+func (s *Store) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
+	if err := s.open(ctx); err != nil {
+		return bot.Outgoing{}, err
+	}
+	o, err := scanOutgoing(s.reads.outgoing.QueryRowContext(ctx, id).Scan)
+	return o, unavailable(err)
+}
+
+// OutgoingByCarrier gives one message by the carrier's id.
+func (s *Store) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.Outgoing, error) {
+	if err := s.open(ctx); err != nil {
+		return bot.Outgoing{}, err
+	}
+	o, err := scanOutgoing(s.reads.byCarrier.QueryRowContext(ctx, carrierID).Scan)
+	return o, unavailable(err)
+}
+
+// Find looks people up for the desk.
+func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]bot.Patient, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	ids, err := s.findIDs(ctx, service, strings.TrimSpace(query), limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bot.Patient, 0, len(ids))
+	for _, id := range ids {
+		rec, err := s.Load(ctx, id)
+		if errors.Is(err, bot.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rec.Patient)
+	}
+	return out, nil
+}
+
+func (s *Store) findIDs(ctx context.Context, service, query string, limit int) ([]string, error) {
+	id := func(scan func(...any) error) (id string, err error) { err = scan(&id); return id, err }
+	if query == "" {
+		return nil, nil
+	}
+	if _, err := time.Parse(time.DateOnly, query); err == nil {
+		found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE birth = ? AND service = ? ORDER BY n LIMIT ?", query, service, limit)
+		return collect(found, err, id)
+	}
+	if digits, ok := numberLike(query); ok {
+		phone := digits
+		switch {
+		case strings.HasPrefix(phone, "00"):
+			phone = "+" + phone[2:]
+		case strings.HasPrefix(phone, "0"):
+			phone = "+44" + phone[1:]
+		case strings.HasPrefix(strings.TrimSpace(query), "+"):
+			phone = "+" + phone
+		}
+		found, err := s.read.QueryContext(ctx, `SELECT id FROM patients WHERE nhs = ?1 AND service = ?2
+			UNION SELECT patient FROM addresses WHERE service = ?2 AND channel = 'sms' AND at = ?3 LIMIT ?4`, digits, service, phone, limit)
+		return collect(found, err, id)
+	}
+	// Every word must begin a part of her name.
+	words := nameParts(query)
+	if len(words) == 0 {
+		return nil, nil
+	}
+	if len(words) > 5 {
+		words = words[:5]
+	}
+	var where []string
+	var args []any
+	for _, w := range words {
+		where = append(where, "SELECT patient FROM names WHERE service = ? AND part >= ? AND part < ?")
+		args = append(args, service, w, w+"\U0010FFFF")
+	}
+	found, err := s.read.QueryContext(ctx, strings.Join(where, " INTERSECT ")+" ORDER BY patient LIMIT ?", append(args, limit)...)
+	return collect(found, err, id)
+}
+
+// numberLike gives the digits of a query that is a number as people write it.
+func numberLike(query string) (string, bool) {
+	var digits strings.Builder
+	for _, r := range query {
+		switch {
+		case r >= '0' && r <= '9':
+			digits.WriteRune(r)
+		case strings.ContainsRune(" -+().", r):
+		default:
+			return "", false
+		}
+	}
+	return digits.String(), digits.Len() >= 6
+}
+
+// Patients lists people by id.
+func (s *Store) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT record FROM patients WHERE service = ? AND id > ? ORDER BY id LIMIT ?", service, after, limit)
+	return collect(found, err, func(scan func(...any) error) (bot.Patient, error) {
+		rec, err := decode[bot.Record](scan)
+		return rec.Patient, err
+	})
+}
+
+// AuditLog reads the audit, oldest first.
+func (s *Store) AuditLog(ctx context.Context, after int64, limit int) ([]bot.AuditEntry, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT n, entry FROM audit WHERE n > ? ORDER BY n LIMIT ?", after, limit)
+	return collect(found, err, func(scan func(...any) error) (e bot.AuditEntry, err error) {
+		var n int64
+		var text []byte
+		if err := scan(&n, &text); err != nil {
+			return e, err
+		}
+		err = json.Unmarshal(text, &e)
+		e.Seq = n
+		return e, err
+	})
+}
+
+// Value gives a value that has not expired.
+func (s *Store) Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	var value []byte
+	err := s.reads.value.QueryRowContext(ctx, drawer, key, millis(now)).Scan(&value)
+	return value, unavailable(err)
+}
+
+// Values gives every value of a drawer that has not expired.
+func (s *Store) Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT key, value FROM drawers WHERE drawer = ? AND (expires IS NULL OR expires > ?)", drawer, millis(now))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer found.Close()
+	out := make(map[string][]byte)
+	for found.Next() {
+		var key string
+		var value []byte
+		if err := found.Scan(&key, &value); err != nil {
+			return nil, unavailable(err)
+		}
+		out[key] = value
+	}
+	return out, unavailable(found.Err())
+}
+
+// Stats counts what stands open.
+func (s *Store) Stats(ctx context.Context, now time.Time) (bot.Stats, error) {
+	st := bot.Stats{Rows: map[bot.RowState]map[string]int{}}
+	if err := s.open(ctx); err != nil {
+		return st, err
+	}
+	var oldestDue, oldestOut, oldestWake int64
+	err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM patients),
+		(SELECT coalesce(min(due), 0) FROM queue WHERE state IN ('open', 'claimed') AND state <> 'closed'),
+		(SELECT count(*) FROM outgoing WHERE state < 2),
+		(SELECT coalesce(min(max(not_before, created)), 0) FROM outgoing WHERE state < 2 AND not_before <= ?1),
+		(SELECT count(*) FROM patients WHERE next_wake <= ?1),
+		(SELECT coalesce(min(next_wake), 0) FROM patients WHERE next_wake IS NOT NULL)`, millis(now)).
+		Scan(&st.Patients, &oldestDue, &st.Outgoing, &oldestOut, &st.WakesDue, &oldestWake)
+	if err != nil {
+		return st, unavailable(err)
+	}
+	st.OldestDue, st.OldestOut, st.OldestWake = fromMillis(oldestDue), fromMillis(oldestOut), fromMillis(oldestWake)
+	found, err := s.read.QueryContext(ctx, "SELECT state, level, count(*) FROM queue WHERE state <> 'closed' GROUP BY state, level")
+	if err != nil {
+		return st, unavailable(err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var state string
+		var level, n int
+		if err := found.Scan(&state, &level, &n); err != nil {
+			return st, unavailable(err)
+		}
+		if st.Rows[bot.RowState(state)] == nil {
+			st.Rows[bot.RowState(state)] = map[string]int{}
+		}
+		st.Rows[bot.RowState(state)][triage.Level(level).String()] = n
+	}
+	return st, unavailable(found.Err())
+}

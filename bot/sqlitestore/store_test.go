@@ -1,0 +1,237 @@
+package sqlitestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lookout/bot"
+	"lookout/bot/storetest"
+	"lookout/flows"
+	"lookout/flows/triage"
+)
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, storetest.Harness{Open: func(t *testing.T) (bot.Store, func(*testing.T) bot.Store) {
+		path := filepath.Join(t.TempDir(), "lookout.db")
+		again := func(t *testing.T) bot.Store {
+			s, err := Open(context.Background(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		return again(t), again
+	}})
+}
+
+func open(tb testing.TB) *Store {
+	tb.Helper()
+	s, err := Open(context.Background(), filepath.Join(tb.TempDir(), "lookout.db"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestFileIsForItsOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "deep", "lookout.db")
+	s, err := Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("the file has mode %v, want 0600", info.Mode().Perm())
+	}
+}
+
+func TestRefusesANewerFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lookout.db")
+	s, err := Open(context.Background(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if s, err := Open(context.Background(), path); err == nil {
+		s.Close()
+		t.Fatal("a file of a newer lookout was opened")
+	}
+}
+
+// A full disk refuses the change whole, says that the store is unavailable, and
+// the store goes on when there is room again.
+func TestFullDisk(t *testing.T) {
+	s := open(t)
+	ctx := context.Background()
+	var pages int
+	if err := s.write.QueryRow("PRAGMA page_count").Scan(&pages); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.write.Exec(fmt.Sprintf("PRAGMA max_page_count = %d", pages+8)); err != nil {
+		t.Fatal(err)
+	}
+	big := func(n int) bot.Change {
+		rec := bot.Record{Patient: bot.Patient{ID: fmt.Sprintf("a-p%d", n), Service: "a"}}
+		return bot.Change{Key: fmt.Sprintf("k%d", n), Record: rec, Entries: []bot.Entry{{Kind: bot.EntryNote, Text: string(make([]byte, 4000))}}}
+	}
+	kept := 0
+	var err error
+	for ; kept < 100 && err == nil; kept++ {
+		err = s.Commit(ctx, big(kept))
+	}
+	if !errors.Is(err, bot.ErrUnavailable) {
+		t.Fatalf("on a full disk: %v, want ErrUnavailable", err)
+	}
+	failed := kept - 1
+	if _, err := s.Load(ctx, big(failed).Record.Patient.ID); !errors.Is(err, bot.ErrNotFound) {
+		t.Errorf("the refused change left a record: %v", err)
+	}
+	if _, err := s.write.Exec("PRAGMA max_page_count = 100000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(ctx, big(failed)); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}
+
+// Two processes may have the file open; here two stores stand for them.
+func TestTwoStoresOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lookout.db")
+	ctx := context.Background()
+	var stores []*Store
+	for range 2 {
+		s, err := Open(ctx, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		stores = append(stores, s)
+	}
+	rec := bot.Record{Patient: bot.Patient{ID: "a-p1", Service: "a"}}
+	if err := stores[0].Commit(ctx, bot.Change{Record: rec}); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := stores[1].Load(ctx, "a-p1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stores[1].Commit(ctx, bot.Change{Base: seen.Version, Record: seen}); err != nil {
+		t.Fatal(err)
+	}
+	if err := stores[0].Commit(ctx, bot.Change{Base: seen.Version, Record: seen}); !errors.Is(err, bot.ErrConflict) {
+		t.Errorf("the slower of two: %v, want ErrConflict", err)
+	}
+}
+
+// floor is what the disk and SQLite give at best: one row of 200 bytes with one
+// index, grouped into transactions by the same writer.
+func BenchmarkFloorGrouped64(b *testing.B) {
+	s := open(b)
+	if _, err := s.write.Exec("CREATE TABLE floor (n INTEGER PRIMARY KEY, k TEXT NOT NULL, v BLOB NOT NULL); CREATE INDEX floor_k ON floor (k)"); err != nil {
+		b.Fatal(err)
+	}
+	insert, err := s.write.Prepare("INSERT INTO floor (k, v) VALUES (?, ?)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	value := make([]byte, 200)
+	var n atomic.Int64
+	b.SetParallelism(32) // times GOMAXPROCS 2
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			key := fmt.Sprintf("key-%d", n.Add(1))
+			if err := s.submit(context.Background(), func() error {
+				_, err := insert.ExecContext(context.Background(), key, value)
+				return err
+			}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// turn is what one reply of a patient costs the store: look up, load, commit.
+func turn(b *testing.B, s *Store, patient int, n int64) {
+	ctx := context.Background()
+	number := fmt.Sprintf("+44770090%04d", patient)
+	ids, err := s.PatientsAt(ctx, "a", bot.Address{Channel: "sms", At: number})
+	if err != nil || len(ids) != 1 {
+		b.Errorf("%v, %v", ids, err)
+		return
+	}
+	rec, err := s.Load(ctx, ids[0])
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	now := time.Now()
+	rec.NextOut++
+	rec.Talk.Wait++
+	rec.Wakes = []bot.Wake{{Key: "talk", Kind: bot.WakeTalk, At: now.Add(time.Hour), Ref: "remind"}, {Key: "plan", Kind: bot.WakePlan, At: now.AddDate(0, 1, 0), Ref: "m3"}}
+	c := bot.Change{Key: fmt.Sprintf("in:SM%d", n), Base: rec.Version, Record: rec,
+		Entries: []bot.Entry{
+			{At: now, Kind: bot.EntryIn, By: "patient", Channel: "sms", Text: "no nothing new thank you just a bit tired", Carrier: fmt.Sprintf("SM%d", n)},
+			{At: now, Kind: bot.EntryReading, Reading: &triage.Reading{Level: triage.None, Why: "Nothing new.", Understood: true}},
+			{At: now, Kind: bot.EntryOut, By: "lookout", Channel: "sms", Text: "Thank you. Are you taking your daily tablets? ALL, SOME or STOPPED"},
+		},
+		Send: []bot.Outgoing{{ID: fmt.Sprintf("%s-m%d", rec.Patient.ID, rec.NextOut), Service: "a", Patient: rec.Patient.ID, To: rec.Patient.Addresses[0],
+			Text: "Thank you. Are you taking your daily tablets? ALL, SOME or STOPPED", Priority: bot.PriorityReply, CreatedAt: now, State: bot.OutPending}},
+	}
+	if err := s.Commit(ctx, c); err != nil {
+		b.Error(err)
+	}
+}
+
+func people(b *testing.B, s *Store, n int) {
+	for i := range n {
+		rec := bot.Record{Patient: bot.Patient{ID: fmt.Sprintf("a-p%d", i), Service: "a", GivenName: "Mary", FamilyName: "Jones", Status: bot.Active,
+			Addresses: []bot.Address{{Channel: "sms", At: fmt.Sprintf("+44770090%04d", i)}}, Plan: "standard", TreatmentEnded: "2026-09-30"},
+			Talk: flows.State{Pack: "sha256:0000", Flow: "check-in", Frames: []flows.Frame{{Flow: "check-in", Step: "tablets", Answers: map[string]triage.Answer{"new": {Kind: triage.SaidNo}}}}}}
+		if err := s.Commit(context.Background(), bot.Change{Record: rec}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkTurn1(b *testing.B) {
+	s := open(b)
+	people(b, s, 100)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		turn(b, s, i%100, int64(i))
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
+}
+
+func BenchmarkTurn64(b *testing.B) {
+	s := open(b)
+	const n = 2000
+	people(b, s, n)
+	var next atomic.Int64
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := next.Add(1)
+			turn(b, s, int(i)%n, i)
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
+}

@@ -1,0 +1,512 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"lookout/bot"
+)
+
+// job is one caller's writing. run executes statements on the writer's
+// connection inside a transaction. An error that is a code of package bot means
+// that it wrote nothing; any other means that it may have written in part.
+type job struct {
+	run  func() error
+	err  error
+	done chan struct{}
+}
+
+// maxGroup bounds a transaction: long enough to share the fsync, short enough
+// that nobody waits long.
+const maxGroup = 256
+
+// submit hands a job to the writer and waits until it is durable. A context that
+// ends before the job is handed over undoes it; after that it is waited for,
+// because its outcome must be known.
+func (s *Store) submit(ctx context.Context, run func() error) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(err)
+	}
+	j := &job{run: run, done: make(chan struct{})}
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return fmt.Errorf("%w: the store is closed", bot.ErrUnavailable)
+	}
+	select {
+	case s.jobs <- j:
+		s.mu.RUnlock()
+	case <-ctx.Done():
+		s.mu.RUnlock()
+		return unavailable(ctx.Err())
+	}
+	<-j.done
+	return unavailable(j.err)
+}
+
+// writer takes what waits, makes it durable as one transaction, and answers.
+func (s *Store) writer() {
+	defer close(s.done)
+	group := make([]*job, 0, maxGroup)
+	for first := range s.jobs {
+		group = append(group[:0], first)
+	gather:
+		for len(group) < maxGroup {
+			select {
+			case j, ok := <-s.jobs:
+				if !ok {
+					break gather
+				}
+				group = append(group, j)
+			default:
+				break gather
+			}
+		}
+		if err := s.transact(group); err != nil {
+			// Something failed that is not a plain answer: each on its own, then.
+			for _, j := range group {
+				if err := s.transact([]*job{j}); err != nil {
+					j.err = err
+				}
+			}
+		}
+		for _, j := range group {
+			close(j.done)
+		}
+	}
+}
+
+// transact runs jobs as one transaction. An error means that nothing was kept.
+func (s *Store) transact(group []*job) error {
+	ctx := context.Background()
+	if _, err := s.stmt.begin.ExecContext(ctx); err != nil {
+		return err
+	}
+	for _, j := range group {
+		j.err = j.run()
+		if j.err != nil && !plain(j.err) {
+			err := j.err
+			j.err = nil
+			if _, undo := s.write.ExecContext(ctx, "ROLLBACK"); undo != nil && !strings.Contains(undo.Error(), "no transaction is active") {
+				return errors.Join(err, undo)
+			}
+			return err
+		}
+	}
+	if _, err := s.stmt.commit.ExecContext(ctx); err != nil {
+		// A full disk may have rolled it back already.
+		s.write.ExecContext(ctx, "ROLLBACK")
+		return err
+	}
+	return nil
+}
+
+// plain says that an error is an answer of a job that wrote nothing.
+func plain(err error) bool {
+	return errors.Is(err, bot.ErrConflict) || errors.Is(err, bot.ErrDuplicate) || errors.Is(err, bot.ErrNotFound)
+}
+
+// statements are those of the writer's connection.
+type statements struct {
+	begin, commit                                         *sql.Stmt
+	updatePatient, insertPatient, seen, setWho            *sql.Stmt
+	insertJournal, putRow, insertOutgoing, cancelOutgoing *sql.Stmt
+	dropAddresses, putAddress, dropNames, putName         *sql.Stmt
+	claimable, claim, settle, settleCarrier, receipt      *sql.Stmt
+	insertAudit, putValue, value, deleteValue, sweep      *sql.Stmt
+}
+
+func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
+	for text, to := range map[string]**sql.Stmt{
+		"BEGIN IMMEDIATE": &st.begin,
+		"COMMIT":          &st.commit,
+		// The guard: nothing is written unless version and key allow it.
+		`UPDATE patients SET version = ?2 + 1, next_wake = ?3, seq = seq + ?4, rowed = rowed | ?5, record = ?6,
+			nhs = ?7, birth = ?8
+			WHERE id = ?1 AND version = ?2 AND (?9 IS NULL OR NOT EXISTS (SELECT 1 FROM journal WHERE key = ?9))
+			RETURNING seq, who <> ?10`: &st.updatePatient,
+		`INSERT INTO patients (id, service, version, next_wake, seq, rowed, record, nhs, birth)
+			SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8
+			WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1) AND (?9 IS NULL OR NOT EXISTS (SELECT 1 FROM journal WHERE key = ?9))
+			RETURNING seq, who <> ?10`: &st.insertPatient,
+		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                  &st.seen,
+		"UPDATE patients SET who = ?2 WHERE id = ?1":                           &st.setWho,
+		"INSERT INTO journal (patient, seq, key, entries) VALUES (?, ?, ?, ?)": &st.insertJournal,
+		`INSERT INTO queue (id, service, patient, state, level, due, opened, closed, row) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)
+			ON CONFLICT (id) DO UPDATE SET state = ?4, level = ?5, due = ?6, opened = ?7, closed = ?8, row = ?9`: &st.putRow,
+		`INSERT INTO outgoing (id, channel, recipient, priority, not_before, created, state, message) VALUES (?,?,?,?,?,?,0,?)`: &st.insertOutgoing,
+		"UPDATE outgoing SET state = 6 WHERE id = ? AND state = 0":                                                              &st.cancelOutgoing,
+		"DELETE FROM addresses WHERE patient = ?":                                                                               &st.dropAddresses,
+		"INSERT INTO addresses (service, channel, at, patient) VALUES (?,?,?,?)":                                                &st.putAddress,
+		"DELETE FROM names WHERE patient = ?":                                                                                   &st.dropNames,
+		"INSERT OR IGNORE INTO names (service, part, patient) VALUES (?,?,?)":                                                   &st.putName,
+		// What may leave: due, not leased, nothing of the same recipient on its
+		// way, and nothing of hers that should go before it.
+		`SELECT o.n, o.id, o.fence, o.attempts, o.unsettled, o.state, o.not_before, o.message FROM outgoing o
+			WHERE o.channel = ?1 AND o.state < 2 AND o.not_before <= ?2 AND o.lease_until <= ?2
+			AND NOT EXISTS (SELECT 1 FROM outgoing e WHERE e.channel = ?1 AND e.recipient = o.recipient AND e.state < 2 AND e.n <> o.n
+				AND (e.lease_until > ?2 OR (e.not_before <= ?2 AND (e.priority < o.priority OR (e.priority = o.priority AND e.n < o.n)))))
+			ORDER BY o.priority, o.n LIMIT ?3`: &st.claimable,
+		`UPDATE outgoing SET state = 1, fence = fence + 1, attempts = attempts + 1, lease_until = ?2, unsettled = ?3 WHERE n = ?1`: &st.claim,
+		`UPDATE outgoing SET state = ?3, carrier_id = coalesce(?4, carrier_id), code = coalesce(?5, code), settled_at = ?6,
+			not_before = CASE WHEN ?3 = 0 THEN ?7 ELSE not_before END, unsettled = ?8, lease_until = 0
+			WHERE id = ?1 AND fence = ?2 AND state = 1`: &st.settle,
+		"UPDATE outgoing SET carrier_id = ?3 WHERE id = ?1 AND fence = ?2 AND carrier_id IS NULL AND ?3 IS NOT NULL": &st.settleCarrier,
+		`UPDATE outgoing SET state = ?2, carrier_id = coalesce(carrier_id, ?3), code = coalesce(?4, code), settled_at = ?5, lease_until = 0, unsettled = 0
+			WHERE id = ?1 AND (state < 2 OR (state = 2 AND ?2 > 2))`: &st.receipt,
+		"INSERT INTO audit (entry) VALUES (?)": &st.insertAudit,
+		"INSERT INTO drawers (drawer, key, value, expires) VALUES (?1,?2,?3,?4) ON CONFLICT (drawer, key) DO UPDATE SET value = ?3, expires = ?4": &st.putValue,
+		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)":                                             &st.value,
+		"DELETE FROM drawers WHERE drawer = ? AND key = ?":                                                                                        &st.deleteValue,
+		"DELETE FROM drawers WHERE expires <= ?":                                                                                                  &st.sweep,
+	} {
+		stmt, err := db.PrepareContext(ctx, text)
+		if err != nil {
+			return fmt.Errorf("prepare %.40q: %w", text, err)
+		}
+		*to = stmt
+	}
+	return nil
+}
+
+// states numbers the delivery states in the order in which they may move.
+var states = []bot.OutState{bot.OutPending, bot.OutSending, bot.OutSent, bot.OutDelivered, bot.OutUndelivered, bot.OutFailed, bot.OutCancelled}
+
+func stateNumber(s bot.OutState) int { return slices.Index(states, s) }
+
+// Commit makes a change durable, whole.
+func (s *Store) Commit(ctx context.Context, c bot.Change) error {
+	p := &c.Record.Patient
+	if p.ID == "" {
+		return fmt.Errorf("%w: a change without a patient", bot.ErrInvalid)
+	}
+	// All encoding happens here, on the caller's time.
+	record, err := json.Marshal(&c.Record)
+	if err != nil {
+		return fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
+	}
+	entries, err := json.Marshal(c.Entries)
+	if err != nil {
+		return fmt.Errorf("%w: entries: %w", bot.ErrInvalid, err)
+	}
+	rows := make([][]byte, len(c.Rows))
+	for i := range c.Rows {
+		if rows[i], err = json.Marshal(&c.Rows[i]); err != nil {
+			return fmt.Errorf("%w: row: %w", bot.ErrInvalid, err)
+		}
+	}
+	sends := make([][]byte, len(c.Send))
+	for i := range c.Send {
+		if sends[i], err = json.Marshal(&c.Send[i]); err != nil {
+			return fmt.Errorf("%w: outgoing: %w", bot.ErrInvalid, err)
+		}
+	}
+	rowed := 0
+	if len(c.Rows) > 0 {
+		rowed = 1
+	}
+	who := whoIs(p)
+	return s.submit(ctx, func() error {
+		bg := context.Background()
+		key := nullable(c.Key)
+		guard, args := s.stmt.updatePatient, []any{p.ID, c.Base, nextWake(c.Record.Wakes), len(c.Entries), rowed, record, nullable(p.NHSNumber), nullable(p.BirthDate), key, who}
+		if c.Base == 0 {
+			guard, args[1] = s.stmt.insertPatient, p.Service
+		}
+		var seq int64
+		var moved bool
+		err := guard.QueryRowContext(bg, args...).Scan(&seq, &moved)
+		if errors.Is(err, sql.ErrNoRows) {
+			return s.whyNot(bg, c.Key)
+		}
+		if err != nil {
+			return err
+		}
+		if len(c.Entries) > 0 || c.Key != "" {
+			if _, err := s.stmt.insertJournal.ExecContext(bg, p.ID, seq, key, entries); err != nil {
+				return err
+			}
+		}
+		for i := range c.Rows {
+			r := &c.Rows[i]
+			if _, err := s.stmt.putRow.ExecContext(bg, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), rows[i]); err != nil {
+				return err
+			}
+		}
+		for i := range c.Send {
+			o := &c.Send[i]
+			if _, err := s.stmt.insertOutgoing.ExecContext(bg, o.ID, o.To.Channel, o.To.At, int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), sends[i]); err != nil {
+				return err
+			}
+		}
+		for _, id := range c.Cancel {
+			if _, err := s.stmt.cancelOutgoing.ExecContext(bg, id); err != nil {
+				return err
+			}
+		}
+		if !moved {
+			return nil
+		}
+		return s.putWho(bg, p, who)
+	})
+}
+
+// whyNot tells a duplicate from a conflict, after the guard let nothing through.
+func (s *Store) whyNot(ctx context.Context, key string) error {
+	if key != "" {
+		var seen bool
+		if err := s.stmt.seen.QueryRowContext(ctx, key).Scan(&seen); err != nil {
+			return err
+		}
+		if seen {
+			return bot.ErrDuplicate
+		}
+	}
+	return bot.ErrConflict
+}
+
+// whoIs sums up by what she is found, so that the tables of names and addresses
+// are written only when that changes.
+func whoIs(p *bot.Patient) string {
+	var b strings.Builder
+	b.WriteString(p.GivenName + "\x00" + p.FamilyName)
+	for _, a := range p.Addresses {
+		b.WriteString("\x00" + a.Channel + "\x00" + a.At)
+	}
+	return b.String()
+}
+
+func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
+	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who); err != nil {
+		return err
+	}
+	if _, err := s.stmt.dropAddresses.ExecContext(ctx, p.ID); err != nil {
+		return err
+	}
+	for _, a := range p.Addresses {
+		if _, err := s.stmt.putAddress.ExecContext(ctx, p.Service, a.Channel, a.At, p.ID); err != nil {
+			return err
+		}
+	}
+	if _, err := s.stmt.dropNames.ExecContext(ctx, p.ID); err != nil {
+		return err
+	}
+	for _, part := range nameParts(p.GivenName + " " + p.FamilyName) {
+		if _, err := s.stmt.putName.ExecContext(ctx, p.Service, part, p.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameParts folds a name: lower case, no accents, one word each; apostrophes
+// and hyphens divide and join, so that O'Brien is found as "obrien" and as "brien".
+func nameParts(name string) []string {
+	var parts []string
+	for word := range strings.FieldsSeq(fold(name)) {
+		parts = append(parts, strings.Map(letters, word))
+		if pieces := strings.FieldsFunc(word, func(r rune) bool { return letters(r) < 0 }); len(pieces) > 1 {
+			parts = append(parts, pieces...)
+		}
+	}
+	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
+}
+
+func letters(r rune) rune {
+	if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		return r
+	}
+	return -1
+}
+
+// fold is lower case without accents.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Mn, r) {
+			return -1
+		}
+		return r
+	}, norm.NFD.String(strings.ToLower(s)))
+}
+
+func nextWake(wakes []bot.Wake) any {
+	var first time.Time
+	for _, w := range wakes {
+		if first.IsZero() || w.At.Before(first) {
+			first = w.At
+		}
+	}
+	if first.IsZero() {
+		return nil
+	}
+	return first.UnixMilli()
+}
+
+// ClaimOutgoing leases messages that may leave.
+func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
+	var claimed []bot.Outgoing
+	err := s.submit(ctx, func() error {
+		claimed = claimed[:0]
+		bg := context.Background()
+		found, err := s.stmt.claimable.QueryContext(bg, channel, millis(now), limit)
+		if err != nil {
+			return err
+		}
+		var rows []int64
+		for found.Next() {
+			var (
+				o               bot.Outgoing
+				n, fence, from  int64
+				attempts, state int
+				unsettled       bool
+				message         []byte
+				id              string
+			)
+			if err := found.Scan(&n, &id, &fence, &attempts, &unsettled, &state, &from, &message); err != nil {
+				return errors.Join(err, found.Close())
+			}
+			if err := json.Unmarshal(message, &o); err != nil {
+				return errors.Join(err, found.Close())
+			}
+			// A lease that ran out, or a send whose outcome is not known: it may have gone.
+			o.Unsettled = unsettled || state == 1
+			o.State, o.Fence, o.Attempts, o.NotBefore = bot.OutSending, fence+1, attempts+1, fromMillis(from)
+			o.LeaseUntil = fromMillis(millis(now.Add(lease)))
+			claimed, rows = append(claimed, o), append(rows, n)
+		}
+		if err := errors.Join(found.Err(), found.Close()); err != nil {
+			return err
+		}
+		for i, n := range rows {
+			if _, err := s.stmt.claim.ExecContext(bg, n, millis(claimed[i].LeaseUntil), claimed[i].Unsettled); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// Settle records what became of messages.
+func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error {
+	if len(settlements) == 0 {
+		return nil
+	}
+	return s.submit(ctx, func() error {
+		bg := context.Background()
+		for _, x := range settlements {
+			state := stateNumber(x.State)
+			if state < 0 {
+				return fmt.Errorf("unknown delivery state %q", x.State)
+			}
+			if x.Fence == 0 {
+				if _, err := s.stmt.receipt.ExecContext(bg, x.ID, state, nullable(x.CarrierID), nullable(x.Code), millis(x.At)); err != nil {
+					return err
+				}
+				continue
+			}
+			done, err := s.stmt.settle.ExecContext(bg, x.ID, x.Fence, state, nullable(x.CarrierID), nullable(x.Code), millis(x.At), millis(x.RetryAt), x.Unsettled)
+			if err != nil {
+				return err
+			}
+			if n, err := done.RowsAffected(); err != nil {
+				return err
+			} else if n == 0 && x.CarrierID != "" {
+				// A receipt was faster than the carrier's answer to us: keep the id at least.
+				if _, err := s.stmt.settleCarrier.ExecContext(bg, x.ID, x.Fence, x.CarrierID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Audit appends who read or did what.
+func (s *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
+	texts := make([][]byte, len(entries))
+	for i := range entries {
+		text, err := json.Marshal(&entries[i])
+		if err != nil {
+			return fmt.Errorf("%w: audit: %w", bot.ErrInvalid, err)
+		}
+		texts[i] = text
+	}
+	return s.submit(ctx, func() error {
+		for _, text := range texts {
+			if _, err := s.stmt.insertAudit.ExecContext(context.Background(), text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PutValue keeps a value.
+func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, expires time.Time) error {
+	if value == nil {
+		value = []byte{}
+	}
+	var until any
+	if !expires.IsZero() {
+		until = millis(expires)
+	}
+	return s.submit(ctx, func() error {
+		_, err := s.stmt.putValue.ExecContext(context.Background(), drawer, key, value, until)
+		return err
+	})
+}
+
+// TakeValue reads and removes a value in one step.
+func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
+	var value []byte
+	err := s.submit(ctx, func() error {
+		bg := context.Background()
+		value = nil
+		if err := s.stmt.value.QueryRowContext(bg, drawer, key, millis(now)).Scan(&value); errors.Is(err, sql.ErrNoRows) {
+			return bot.ErrNotFound
+		} else if err != nil {
+			return err
+		}
+		_, err := s.stmt.deleteValue.ExecContext(bg, drawer, key)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+// DeleteValue removes a value; one that is not there is no error.
+func (s *Store) DeleteValue(ctx context.Context, drawer, key string) error {
+	return s.submit(ctx, func() error {
+		_, err := s.stmt.deleteValue.ExecContext(context.Background(), drawer, key)
+		return err
+	})
+}
+
+// Sweep removes values that expired before now.
+func (s *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
+	var n int64
+	err := s.submit(ctx, func() error {
+		done, err := s.stmt.sweep.ExecContext(context.Background(), millis(now))
+		if err != nil {
+			return err
+		}
+		n, err = done.RowsAffected()
+		return err
+	})
+	return int(n), err
+}
