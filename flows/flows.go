@@ -10,7 +10,8 @@
 // no reply is ever dropped: what it cannot use it hands to a person.
 //
 // It refuses to know the words (texts have ids), who she is beyond the facts,
-// what a channel is, and how a nurse is told.
+// what a channel is, and how a nurse is told. docs/flows.md is the language for
+// its authors.
 package flows
 
 import (
@@ -33,6 +34,9 @@ type State struct {
 	AskedAt  time.Time `json:"asked_at,omitzero"`
 	Reminded int       `json:"reminded,omitempty"`
 	Unclear  int       `json:"unclear,omitempty"`
+	// Back is the step that asked the question before the open one, in the same
+	// flow, so that she can correct her answer; "" when there is none.
+	Back string `json:"back,omitempty"`
 	// Named are the concepts that she has named in this talk, for conditions.
 	Named []string `json:"named,omitempty"`
 }
@@ -63,13 +67,12 @@ type Reply struct {
 }
 
 // Facts is what conditions may ask about. A fact that is not known is left out
-// of the maps, and a condition over it is unknown, which takes no branch.
+// of the maps; a condition that needs it is unknown, and takes no branch.
 type Facts struct {
-	Profile map[string]any // "tablets": "tamoxifen", "lobular": true, …: see ProfileFields
-	// Had says in how many days a concept was last named, -1 never; for history('concept') conditions.
-	Had     func(concept string) (daysAgo int, times int)
+	Profile map[string]any // by the names in ProfileFields
+	Service map[string]any // by the names in ServiceFields
+	Past    map[string]int // concept → days since she last named it, of those that are not gone
 	Open    bool           // the desk is open now
-	Service map[string]any // "open_access": true, "nation": "england"
 }
 
 // Effect is one thing for the caller to do, in order. Exactly one pointer is set.
@@ -84,16 +87,14 @@ type Effect struct {
 
 // Say sends a text.
 type Say struct {
-	Text     string            // text id
-	Vars     map[string]string // for its placeholders
-	Reminder bool              // of a question already asked
+	Text     string // text id
+	Reminder bool   // of a question already asked
 }
 
 // Ask sends a question and waits for its answer.
 type Ask struct {
 	Text  string
-	Vars  map[string]string
-	Again bool // asked before and not understood
+	Again bool // asked before
 }
 
 // Escalate puts a concern into the nurse's queue.
@@ -109,11 +110,12 @@ type SetTimer struct {
 	At  time.Time
 }
 
-// Save records something about her: "consent", "weight", "preferred_time", …
+// Save records something about her: "consent", "weight", and whatever else an
+// ask names in `record`.
 type Save struct {
 	Field  string
 	Answer triage.Answer
-	Text   string // her words, for free text
+	Text   string // her words
 }
 
 // Ended says that the talk is over.
@@ -121,3 +123,12 @@ type Ended struct {
 	Flow    string
 	Outcome string // "completed", "expired", "handed over", "stopped", "emergency", "superseded", …
 }
+
+// Limits. A program that Load accepts cannot reach the first two; a state from
+// elsewhere can.
+const (
+	maxSteps  = 200 // steps that one event can run through
+	maxFrames = 16  // calls in calls
+	maxWaits  = 120 // questions and waits of one talk: then a person takes over
+	maxNamed  = 64
+)
