@@ -422,6 +422,8 @@ func (r *reader) affirm(a Answer) {
 		}
 	case a.Kind == Unsure:
 		add("not_understood", Routine, "not sure")
+	case a.Kind == SaidNo && prompt.relief:
+		add("severe_pain", Soon, "what she takes does not ease it")
 	case bad && len(prompt.concepts) > 0:
 		for _, c := range prompt.concepts {
 			level := r.lex.concepts[c].Level
@@ -461,6 +463,7 @@ type meaning struct {
 	safety    bool // asks about safety at home
 	practical bool // asks about something that is no symptom
 	reversed  bool // of a scale: high is good
+	relief    bool // asks whether painkillers help
 }
 
 func (r *reader) promptMeaning() meaning {
@@ -476,6 +479,7 @@ func (r *reader) promptMeaning() meaning {
 		}
 	}
 	lower := strings.ToLower(r.q.Prompt)
+	m.relief = (strings.Contains(lower, "ease") || strings.Contains(lower, "help")) && (strings.Contains(lower, "painkiller") || strings.Contains(lower, "paracetamol") || strings.Contains(lower, "tablets help"))
 	m.safety = strings.Contains(lower, "safe ")
 	for _, good := range []string{"10 = good", "10 = very good", "10 = best", "10 good", "10 is good", "10 = well", "10 being good", "10 the best", "10 = great", "10 = excellent", "0 = worst", "0 = very low", "0 is worst", "0 = bad", "0 = awful", "10 means well", "10 means very well", "10 = full", "10 is the best", "10 = no ", "10 is no ", "10 means no ", "10 = fine", "0 = very bad", "0 is very low", "0 = unbearable"} {
 		m.reversed = m.reversed || strings.Contains(lower, good)
@@ -539,26 +543,54 @@ func (r *reader) weightLost(kg float64, add func(string, Level, string)) {
 	}
 }
 
-// chosen reads the words of the option that she chose as if she had written them.
+// chosen reads the words of the option that she chose, behind the question's
+// own, as if she had written them.
 func (r *reader) chosen(a Answer, add func(string, Level, string)) {
-	for _, o := range r.options() {
-		if o.Key != a.Option {
-			continue
-		}
-		tokens := tokenise(o.Label)
-		for i := range tokens {
-			r.lex.see(&tokens[i])
-		}
-		inner := &reader{lex: r.lex, text: o.Label, tokens: tokens, p: r.p, marks: r.lex.context.marks(tokens)}
-		for _, k := range inner.marks {
-			inner.has[k.kind] = true
-		}
-		inner.matches = r.lex.find(tokens)
-		inner.findings()
-		for _, f := range inner.out.Findings {
-			if f.Polarity == "said" {
-				add(f.Concept, f.Level, "chose: "+o.Label)
-			}
+	options := r.options()
+	i := slices.IndexFunc(options, func(o Option) bool { return o.Key == a.Option })
+	if i < 0 {
+		return
+	}
+	label, stem := options[i].Label, r.q.Prompt
+	if len(r.q.Options) == 0 {
+		if at := strings.Index(stem, options[0].Label); at > 0 {
+			stem = stem[:at]
 		}
 	}
+	found := false
+	for _, text := range []string{label, strings.NewReplacer("?", " ", ".", " ", "!", " ").Replace(stem) + " " + label} {
+		for _, f := range r.lex.plainFindings(text) {
+			if f.Polarity == "said" {
+				add(f.Concept, f.Level, "chose: "+label)
+				found = found || f.Level > None
+			}
+		}
+		if found {
+			return
+		}
+	}
+	if harmless := r.lex.plainFindings(label); len(harmless) == 0 && !sounds(label, "none", "no", "usual", "same", "never", "all", "yes", "not at all", "better", "good", "well", "fine", "ok") {
+		add("unwell_general", Routine, "chose: "+label)
+	}
+}
+
+// sounds says whether a label has one of the words.
+func sounds(label string, words ...string) bool {
+	label = " " + strings.ToLower(label) + " "
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(label, " "+w+" ") })
+}
+
+// plainFindings reads words that answer nothing.
+func (l *Lexicon) plainFindings(text string) []Finding {
+	inner := &reader{lex: l, text: text, tokens: tokenise(text), p: &Profile{}}
+	for i := range inner.tokens {
+		l.see(&inner.tokens[i])
+	}
+	inner.marks = l.context.marks(inner.tokens)
+	for _, k := range inner.marks {
+		inner.has[k.kind] = true
+	}
+	inner.matches = l.find(inner.tokens)
+	inner.findings()
+	return inner.out.Findings
 }

@@ -31,7 +31,7 @@ var emojiWords = map[rune]string{
 // concept by itself.
 var textese = map[string]string{
 	"u": "you", "ur": "your", "r": "are", "n": "and", "wiv": "with", "wid": "with", "w": "with", "2day": "today", "2moro": "tomorrow",
-	"b4": "before", "cnt": "cant", "cannae": "cant", "cannot": "cant", "cannit": "cant", "canny": "cant", "couldnt": "couldnt", "wont": "wont",
+	"b4": "before", "cnt": "cant", "cannae": "cant", "cannot": "cant", "cannit": "cant", "couldnt": "couldnt", "wont": "wont",
 	"wnt": "wont", "dnt": "dont", "dunno": "dont know", "didnae": "didnt", "dinnae": "dont", "isnae": "isnt", "wasnae": "wasnt", "havenae": "havent",
 	"thru": "through", "fone": "phone", "wen": "when", "wot": "what", "wat": "what", "wer": "where", "dis": "this", "da": "the", "de": "the", "plz": "please", "pls": "please",
 	"thx": "thanks", "tnx": "thanks", "ta": "thanks", "ty": "thanks", "msg": "message", "txt": "text", "appt": "appointment", "appts": "appointment",

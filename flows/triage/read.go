@@ -198,7 +198,7 @@ func (r *reader) context(m *match, c *Concept, f *Finding) {
 	case still:
 	case r.near(markSettled, m, 12) || r.settledNext(m):
 		f.Time = "past"
-	case r.near(markPast, m, 8) && !r.near(markNow, m, 8) && !r.near(markWorse, m, 8):
+	case c.Level < Urgent && r.near(markPast, m, 8) && !r.near(markNow, m, 8) && !r.near(markWorse, m, 8):
 		f.Time = "past"
 	}
 	if r.before(markIf, m, 6) && !still {
