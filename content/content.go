@@ -1,0 +1,329 @@
+// Package content is the reviewed pack: every flow, text, plan, lexicon entry
+// and calendar day that lookout uses, as data that a clinician reads and signs.
+//
+// It promises: a pack that [Load] returns is whole and consistent; every fault
+// of an author's is found there, with file and line; the same files have the
+// same digest. It refuses to know patients, storage, and what a channel is: a
+// channel is a name that picks a wording. docs/content.md is for its authors.
+//
+// Nothing in the embedded pack has been approved by a clinician yet.
+package content
+
+import (
+	"archive/zip"
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"lookout/flows"
+	"lookout/flows/triage"
+)
+
+//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon/*.yaml calendar/*.yaml service/*.yaml
+var embedded embed.FS
+
+// Embedded is the pack that comes with the program.
+func Embedded() fs.FS { return embedded }
+
+// Pack is a loaded pack. It never changes, and may be used by many goroutines.
+type Pack struct {
+	digest   string
+	files    map[string][]byte
+	program  *flows.Program
+	lexicon  *triage.Lexicon
+	texts    map[string]*text
+	plans    map[string]*Plan
+	holidays map[string]map[string]string // nation → day → name
+	service  serviceFiles
+}
+
+// folders are the parts of a pack.
+var folders = []string{"flows", "texts", "plans", "lexicon", "calendar", "service"}
+
+// Load reads a pack. The error joins all faults.
+func Load(fsys fs.FS) (*Pack, error) {
+	p := &Pack{files: make(map[string][]byte)}
+	for _, folder := range folders {
+		names, err := fs.Glob(fsys, folder+"/*.yaml")
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			data, err := fs.ReadFile(fsys, name)
+			if err != nil {
+				return nil, fmt.Errorf("content: %w", err)
+			}
+			p.files[name] = data
+		}
+	}
+	p.digest = digest(p.files)
+	c := &checker{}
+	p.service = c.service(p.files)
+	p.texts = c.texts(p.files)
+	p.holidays = c.calendar(p.files)
+	lexiconFS, err := fs.Sub(fsys, "lexicon")
+	if err != nil {
+		return nil, err
+	}
+	if p.lexicon, err = triage.LoadLexicon(lexiconFS); err != nil {
+		c.add(fmt.Errorf("lexicon: %w", err))
+	}
+	flowsFS, err := fs.Sub(fsys, "flows")
+	if err != nil {
+		return nil, err
+	}
+	if p.lexicon != nil { // without it every concept would seem unknown
+		p.program, err = flows.Load(flowsFS, p)
+		if err != nil {
+			c.add(err)
+		}
+	}
+	p.plans = c.plans(p)
+	c.required(p)
+	if len(c.faults) > 0 {
+		return nil, errors.Join(c.faults...)
+	}
+	return p, nil
+}
+
+// checker gathers faults.
+type checker struct{ faults []error }
+
+func (c *checker) add(err error) { c.faults = append(c.faults, err) }
+
+func (c *checker) fault(file string, line int, format string, args ...any) {
+	c.add(fmt.Errorf("%s:%d: %s", file, max(line, 1), fmt.Sprintf(format, args...)))
+}
+
+// digest names the exact bytes of a pack.
+func digest(files map[string][]byte) string {
+	sum := sha256.New()
+	for _, name := range sortedKeys(files) {
+		fmt.Fprintf(sum, "%s\x00%d\x00", name, len(files[name]))
+		sum.Write(files[name])
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Digest names the pack's exact content.
+func (p *Pack) Digest() string { return p.digest }
+
+// Program is the pack's flows.
+func (p *Pack) Program() *flows.Program { return p.program }
+
+// Lexicon is what the pack reads messages with.
+func (p *Pack) Lexicon() *triage.Lexicon { return p.lexicon }
+
+// HasConcept says whether the lexicon has a concept.
+func (p *Pack) HasConcept(id string) bool { return p.lexicon.Has(id) }
+
+// maxPack bounds an archive, packed and unpacked.
+const maxPack = 16 << 20
+
+// Archive is the pack's files in one, always the same bytes for the same pack,
+// so that a talk in progress can finish on the pack that it began with.
+func (p *Pack) Archive() ([]byte, error) {
+	var buf bytes.Buffer
+	z := zip.NewWriter(&buf)
+	for _, name := range sortedKeys(p.files) {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(p.files[name]); err != nil {
+			return nil, err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+// OpenArchive loads a pack from its archive.
+func OpenArchive(archive []byte) (*Pack, error) {
+	if len(archive) > maxPack {
+		return nil, errors.New("content: the archive is too large")
+	}
+	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	if err != nil {
+		return nil, fmt.Errorf("content: %w", err)
+	}
+	var total uint64
+	for _, f := range z.File {
+		total += f.UncompressedSize64
+	}
+	if total > maxPack {
+		return nil, errors.New("content: the archive is too large")
+	}
+	return Load(z)
+}
+
+// Holiday says why nothing is sent and no desk is staffed on a day; "" when it
+// is an ordinary one. nation is one of calendar/holidays.yaml.
+func (p *Pack) Holiday(nation string, day time.Time) string {
+	if name := p.holidays[nation][day.Format(time.DateOnly)]; name != "" {
+		return name
+	}
+	switch day.Format("01-02") { // clinical digest 8.3: nothing on these days whatever the calendar says
+	case "12-24", "12-25", "12-26", "01-01":
+		return "Christmas and New Year"
+	}
+	return ""
+}
+
+// Nation is what differs between the nations: numbers to ring.
+type Nation struct {
+	UrgentRoute string `yaml:"urgent_route"` // whom to ring when it cannot wait and is no emergency
+	CrisisRoute string `yaml:"crisis_route"` // for thoughts of suicide
+	Source      string `yaml:"source"`
+}
+
+// NationVars are the placeholders that depend on the nation.
+func (p *Pack) NationVars(nation string) map[string]string {
+	n := p.service.nations.Nations[nation]
+	return map[string]string{"urgent_route": n.UrgentRoute, "crisis_route": n.CrisisRoute}
+}
+
+// HasNation says whether the pack knows a nation.
+func (p *Pack) HasNation(nation string) bool {
+	_, ok := p.service.nations.Nations[nation]
+	return ok && p.holidays[nation] != nil
+}
+
+// Nations lists the nations that the pack knows.
+func (p *Pack) Nations() []string { return sortedKeys(p.service.nations.Nations) }
+
+// Concern is a group of concepts that make one row in the queue.
+type Concern struct {
+	ID        string   `yaml:"id"`
+	Label     string   `yaml:"label"`
+	Concepts  []string `yaml:"concepts"`
+	Ask       []string `yaml:"ask"`       // what a nurse asks next
+	Emergency string   `yaml:"emergency"` // text for an emergency of this concern, where it is not the usual one
+	Urgent    string   `yaml:"urgent"`
+	Soon      string   `yaml:"soon"`
+	Routine   string   `yaml:"routine"`
+}
+
+// Concern says which concern a concept belongs to.
+func (p *Pack) Concern(concept string) string {
+	return cmp.Or(p.service.concernOf[concept], "other")
+}
+
+// HasConcern says whether there is such a concern.
+func (p *Pack) HasConcern(id string) bool { return p.service.concerns[id] != nil }
+
+// ConcernLabel is a concern in plain words.
+func (p *Pack) ConcernLabel(id string) string {
+	if c := p.service.concerns[id]; c != nil {
+		return c.Label
+	}
+	return id
+}
+
+// AskNext are the questions for the nurse to ask about a concern.
+func (p *Pack) AskNext(concern string) []string {
+	if c := p.service.concerns[concern]; c != nil {
+		return c.Ask
+	}
+	return nil
+}
+
+// EmergencyText is the text for an emergency that needs another than the usual,
+// by the concern of its most urgent finding; "" for the usual one.
+func (p *Pack) EmergencyText(reading triage.Reading) string {
+	for _, f := range reading.Findings {
+		if f.Polarity == "denied" || f.Level < triage.Emergency {
+			continue
+		}
+		if c := p.service.concerns[p.Concern(f.Concept)]; c != nil && c.Emergency != "" {
+			return c.Emergency
+		}
+	}
+	return ""
+}
+
+// PromiseText is what she is told when a row of that level and concern is opened.
+func (p *Pack) PromiseText(level triage.Level, concern string) string {
+	c := p.service.concerns[concern]
+	if c == nil {
+		c = &Concern{}
+	}
+	switch level {
+	case triage.Emergency:
+		return cmp.Or(c.Emergency, "safety.emergency")
+	case triage.Urgent:
+		return cmp.Or(c.Urgent, "safety.urgent")
+	case triage.Soon:
+		return cmp.Or(c.Soon, "safety.soon")
+	}
+	return cmp.Or(c.Routine, "safety.routine")
+}
+
+// Choice is one of a list that a nurse chooses from.
+type Choice struct {
+	Key   string `yaml:"key"`
+	Label string `yaml:"label"`
+	Spoke bool   `yaml:"spoke"` // of a ring result: somebody spoke with her
+}
+
+func find(list []Choice, key string) (Choice, bool) {
+	i := slices.IndexFunc(list, func(c Choice) bool { return c.Key == key })
+	if i < 0 {
+		return Choice{}, false
+	}
+	return list[i], true
+}
+
+// Outcomes are the ways to close a row, in the order in which they are shown.
+func (p *Pack) Outcomes() []Choice { return slices.Clone(p.service.desk.Outcomes) }
+
+// Outcome gives one of them by key.
+func (p *Pack) Outcome(key string) (Choice, bool) { return find(p.service.desk.Outcomes, key) }
+
+// OutcomeKeys lists their keys.
+func (p *Pack) OutcomeKeys() []string {
+	keys := make([]string, len(p.service.desk.Outcomes))
+	for i, o := range p.service.desk.Outcomes {
+		keys[i] = o.Key
+	}
+	return keys
+}
+
+// RingResults are what can come of a call.
+func (p *Pack) RingResults() []Choice { return slices.Clone(p.service.desk.RingResults) }
+
+// RingResult gives one of them by key.
+func (p *Pack) RingResult(key string) (Choice, bool) { return find(p.service.desk.RingResults, key) }
+
+// DeskTexts are the approved texts that a nurse may send.
+func (p *Pack) DeskTexts() []Choice { return slices.Clone(p.service.desk.Texts) }
+
+// Plan gives a plan by id.
+func (p *Pack) Plan(id string) (*Plan, bool) {
+	plan, ok := p.plans[id]
+	return plan, ok
+}
+
+// concernTextIDs lists the texts that the concerns name.
+func (c *Concern) textIDs() []string {
+	return slices.DeleteFunc([]string{c.Emergency, c.Urgent, c.Soon, c.Routine}, func(s string) bool { return strings.TrimSpace(s) == "" })
+}

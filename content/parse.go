@@ -1,0 +1,518 @@
+package content
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warthog618/sms"
+	"go.yaml.in/yaml/v4"
+)
+
+// decode reads one file strictly; each of its errors becomes a fault.
+func (c *checker) decode(file string, data []byte, into any) bool {
+	if err := yaml.Load(data, into, yaml.WithKnownFields()); err != nil {
+		var many *yaml.LoadErrors
+		if errors.As(err, &many) {
+			for _, e := range many.Errors {
+				c.fault(file, e.Mark.Line, "%s: check the spelling and the indent", e.Message)
+			}
+		} else {
+			c.fault(file, 1, "%v: check the indents and the quotes", err)
+		}
+		return false
+	}
+	return true
+}
+
+// in lists the files of a folder.
+func in(files map[string][]byte, folder string) []string {
+	var out []string
+	for _, name := range sortedKeys(files) {
+		if strings.HasPrefix(name, folder+"/") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// text is one thing that lookout says.
+type text struct {
+	file     string
+	line     int
+	id       string
+	segments int
+	wording  map[string]string // "en-GB", "cy", and "en-GB/chat" for a channel's own
+}
+
+type textFile struct {
+	ID          string `yaml:"id"`
+	Version     int    `yaml:"version"`
+	Review      string `yaml:"review"`
+	Reviewer    string `yaml:"reviewer"`
+	Source      string `yaml:"source"`
+	Segments    int    `yaml:"segments"`
+	English     string `yaml:"en-GB"`
+	Chat        string `yaml:"chat"`
+	Welsh       string `yaml:"cy"`
+	WelshReview string `yaml:"cy_review"`
+}
+
+// Placeholders are what a text may leave open, each with the longest value that
+// its length is checked with.
+var Placeholders = map[string]string{
+	"given_name": "Persephone-Anne", "service": "Anytown NHS breast nurses", "nurse_line": "01632 960 0000", "cancer_line": "01632 960 0000",
+	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
+	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
+	"since": "10:30am", "level": "emergency", "nurse": "Alexandra",
+}
+
+var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+
+func (c *checker) texts(files map[string][]byte) map[string]*text {
+	out := make(map[string]*text)
+	for _, file := range in(files, "texts") {
+		var list []textFile
+		if !c.decode(file, files[file], &list) {
+			continue
+		}
+		var doc yaml.Node
+		_ = yaml.Load(files[file], &doc)
+		for i, x := range list {
+			line := 1
+			if len(doc.Content) > 0 && i < len(doc.Content[0].Content) {
+				line = doc.Content[0].Content[i].Line
+			}
+			if out[x.ID] != nil {
+				c.fault(file, line, "the text %s is there twice: give it one place", x.ID)
+				continue
+			}
+			out[x.ID] = c.text(file, line, x)
+		}
+	}
+	return out
+}
+
+func (c *checker) text(file string, line int, x textFile) *text {
+	t := &text{file: file, line: line, id: x.ID, segments: x.Segments, wording: map[string]string{"en-GB": x.English}}
+	if t.segments == 0 {
+		t.segments = 1
+	}
+	switch {
+	case !textID.MatchString(x.ID):
+		c.fault(file, line, "%q cannot be the id of a text: write it like check-in.start", x.ID)
+	case x.Version < 1:
+		c.fault(file, line, "text %s: the version is missing: write `version: 1`, and raise it at every change", x.ID)
+	case x.Review != "draft" && x.Review != "approved":
+		c.fault(file, line, "text %s: the review state must be draft or approved", x.ID)
+	case x.Review == "approved" && x.Reviewer == "":
+		c.fault(file, line, "text %s: it is approved, and nobody is named: name the clinician in `reviewer:`", x.ID)
+	case x.Source == "":
+		c.fault(file, line, "text %s: the source is missing", x.ID)
+	case strings.TrimSpace(x.English) == "":
+		c.fault(file, line, "text %s: the words are missing: write `en-GB:`", x.ID)
+	case x.Welsh != "" && x.WelshReview == "":
+		c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker`", x.ID)
+	}
+	if x.Chat != "" {
+		t.wording["en-GB/chat"] = x.Chat
+	}
+	if x.Welsh != "" {
+		t.wording["cy"] = x.Welsh
+	}
+	for _, key := range sortedKeys(t.wording) {
+		c.wording(t, key)
+	}
+	return t
+}
+
+var textID = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$`)
+
+// forbidden are words that lookout never says, with the reason (clinical digest 8.1).
+var forbidden = map[string]string{
+	"don't worry": "it reassures", "do not worry": "it reassures", "no need to call": "she may always call", "you have cancer": "it diagnoses",
+	"sounds like": "it diagnoses", "nothing to worry about": "it reassures", "probably nothing": "it reassures", "you do not have": "it diagnoses",
+}
+
+// telltale are words that a locked screen must not show in the first 40 characters (clinical digest 8.4).
+var telltale = []string{"cancer", "breast", "chemo", "nipple", "lump", "mastectomy", "vagina", "suicid", "abuse", "tumour"}
+
+// wording checks one wording: placeholders, length, and what is never said.
+func (c *checker) wording(t *text, key string) {
+	words := t.wording[key]
+	full := words
+	for _, m := range placeholder.FindAllStringSubmatch(words, -1) {
+		sample, ok := Placeholders[m[1]]
+		if !ok {
+			c.fault(t.file, t.line, "text %s (%s): there is no placeholder {%s}: use one of %s", t.id, key, m[1], strings.Join(sortedKeys(Placeholders), ", "))
+		}
+		full = strings.ReplaceAll(full, m[0], sample)
+	}
+	lower := strings.ToLower(words)
+	for phrase, why := range forbidden {
+		if strings.Contains(lower, phrase) {
+			c.fault(t.file, t.line, "text %s (%s): it says %q, and %s: say what she should do instead", t.id, key, phrase, why)
+		}
+	}
+	if strings.HasSuffix(key, "/chat") {
+		return
+	}
+	segments, plain := Segments(full)
+	if segments > t.segments {
+		c.fault(t.file, t.line, "text %s (%s): it needs %d SMS segments at its longest, and may have %d: shorten it, or raise `segments`", t.id, key, segments, t.segments)
+	}
+	if key == "en-GB" && !plain {
+		c.fault(t.file, t.line, "text %s (%s): it has a character that SMS sends at twice the price: write straight quotes and plain dashes", t.id, key)
+	}
+	if !strings.HasPrefix(t.id, "page.") {
+		start := []rune(lower)
+		start = start[:min(40, len(start))]
+		for _, word := range telltale {
+			if strings.Contains(string(start), word) {
+				c.fault(t.file, t.line, "text %s (%s): a locked screen would show %q: begin with neutral words", t.id, key, word)
+			}
+		}
+	}
+}
+
+// Segments counts the SMS parts of a text, and says whether it is in the plain
+// alphabet of SMS (GSM-7).
+func Segments(words string) (int, bool) {
+	parts, err := sms.Encode([]byte(words))
+	if err != nil {
+		return 99, false
+	}
+	plain := true
+	for i := range parts {
+		alphabet, err := parts[i].Alphabet()
+		plain = plain && err == nil && alphabet == 0
+	}
+	return len(parts), plain
+}
+
+// HasText says whether there is a text of that id.
+func (p *Pack) HasText(id string) bool { return p.texts[id] != nil }
+
+// Text gives the words of a text, filled in: in her language if there are any,
+// else in English; in the channel's own wording if there is one. It is an error
+// when a placeholder has no value: nobody is ever sent one.
+func (p *Pack) Text(id, locale, channel string, vars map[string]string) (string, error) {
+	t := p.texts[id]
+	if t == nil {
+		return "", fmt.Errorf("there is no text %q", id)
+	}
+	words := t.wording["en-GB"]
+	switch {
+	case t.wording[locale+"/"+channel] != "":
+		words = t.wording[locale+"/"+channel]
+	case t.wording[locale] != "":
+		words = t.wording[locale]
+	case locale != "en-GB" && t.wording["en-GB/"+channel] != "":
+		words = t.wording["en-GB/"+channel]
+	}
+	if !strings.Contains(words, "{") {
+		return words, nil
+	}
+	var missing []string
+	words = placeholder.ReplaceAllStringFunc(words, func(m string) string {
+		value := vars[m[1:len(m)-1]]
+		if value == "" {
+			missing = append(missing, m)
+		}
+		return value
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("the text %s has no value for %s", id, strings.Join(missing, ", "))
+	}
+	return words, nil
+}
+
+// serviceFiles are the files of the folder service.
+type serviceFiles struct {
+	concerns  map[string]*Concern
+	concernOf map[string]string
+	desk      deskFile
+	nations   nationsFile
+}
+
+type concernsFile struct {
+	Version  int       `yaml:"version"`
+	Review   string    `yaml:"review"`
+	Source   string    `yaml:"source"`
+	Concerns []Concern `yaml:"concerns"`
+}
+
+type deskFile struct {
+	Version     int      `yaml:"version"`
+	Review      string   `yaml:"review"`
+	Source      string   `yaml:"source"`
+	Outcomes    []Choice `yaml:"outcomes"`
+	RingResults []Choice `yaml:"ring_results"`
+	Texts       []Choice `yaml:"texts"`
+}
+
+type nationsFile struct {
+	Version int               `yaml:"version"`
+	Review  string            `yaml:"review"`
+	Nations map[string]Nation `yaml:"nations"`
+}
+
+func (c *checker) service(files map[string][]byte) serviceFiles {
+	s := serviceFiles{concerns: make(map[string]*Concern), concernOf: make(map[string]string)}
+	var concerns concernsFile
+	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations} {
+		if files[file] == nil {
+			c.fault(file, 1, "the file is missing")
+			continue
+		}
+		c.decode(file, files[file], into)
+	}
+	for i := range concerns.Concerns {
+		x := &concerns.Concerns[i]
+		if s.concerns[x.ID] != nil || x.ID == "" || x.Label == "" {
+			c.fault("service/concerns.yaml", 1, "the concern %q needs an id of its own and a label", x.ID)
+		}
+		s.concerns[x.ID] = x
+		for _, concept := range x.Concepts {
+			if other := s.concernOf[concept]; other != "" {
+				c.fault("service/concerns.yaml", 1, "the concept %s belongs to %s and to %s: give it one concern", concept, other, x.ID)
+			}
+			s.concernOf[concept] = x.ID
+		}
+	}
+	return s
+}
+
+// Plan says what is sent when.
+type Plan struct {
+	ID      string     `yaml:"plan"`
+	Version int        `yaml:"version"`
+	Review  string     `yaml:"review"`
+	Source  string     `yaml:"source"`
+	List    []planItem `yaml:"items"`
+	Ends    string     `yaml:"ends"` // months after the anchor treatment_ended
+}
+
+type planItem struct {
+	ID    string   `yaml:"id"`
+	After string   `yaml:"after"` // of the anchor: "2w", "3m"
+	Every string   `yaml:"every"` // again and again …
+	Until string   `yaml:"until"` // … up to here
+	From  string   `yaml:"from"`  // anchor: treatment_ended (when empty) or enrolled
+	Flow  string   `yaml:"flow"`
+	Text  string   `yaml:"text"`
+	Texts []string `yaml:"texts"` // one after another, one each time
+}
+
+// Item is one thing that is due on a day.
+type Item struct {
+	ID   string
+	At   time.Time // midnight of the day in the anchor's zone
+	Flow string    // either a flow …
+	Text string    // … or a text
+}
+
+// offset is a length of time on the calendar.
+type offset struct{ months, days int }
+
+var offsetForm = regexp.MustCompile(`^(\d{1,3})(d|w|m|y)$`)
+
+func parseOffset(s string) (offset, bool) {
+	m := offsetForm.FindStringSubmatch(s)
+	if m == nil {
+		return offset{}, false
+	}
+	n := 0
+	fmt.Sscan(m[1], &n)
+	switch m[2] {
+	case "d":
+		return offset{days: n}, true
+	case "w":
+		return offset{days: 7 * n}, true
+	case "m":
+		return offset{months: n}, true
+	}
+	return offset{months: 12 * n}, true
+}
+
+// add counts on the calendar: a month after 31 January is the last of February.
+func (o offset) add(t time.Time) time.Time {
+	if o.months != 0 {
+		first := time.Date(t.Year(), t.Month()+time.Month(o.months), 1, 0, 0, 0, 0, t.Location())
+		last := first.AddDate(0, 1, -1).Day()
+		t = time.Date(first.Year(), first.Month(), min(t.Day(), last), 0, 0, 0, 0, t.Location())
+	}
+	return t.AddDate(0, 0, o.days)
+}
+
+// Items lists what is due from a day to another, earliest first. anchors are days
+// by name; an item whose anchor is not known is left out. It is pure: the same
+// arguments give the same items, with the same ids.
+func (p *Plan) Items(anchors map[string]time.Time, from, until time.Time) []Item {
+	var out []Item
+	for _, x := range p.List {
+		name := x.From
+		if name == "" {
+			name = "treatment_ended"
+		}
+		anchor, ok := anchors[name]
+		if !ok {
+			continue
+		}
+		anchor = time.Date(anchor.Year(), anchor.Month(), anchor.Day(), 0, 0, 0, 0, anchor.Location())
+		after, _ := parseOffset(x.After)
+		if x.Every == "" {
+			out = append(out, Item{ID: x.ID, At: after.add(anchor), Flow: x.Flow, Text: x.Text})
+			continue
+		}
+		every, _ := parseOffset(x.Every)
+		last, _ := parseOffset(x.Until)
+		end := last.add(anchor)
+		for i := 0; i < 1000; i++ {
+			at := offset{after.months + i*every.months, after.days + i*every.days}.add(anchor)
+			if at.After(end) || at.After(until) {
+				break
+			}
+			item := Item{ID: fmt.Sprintf("%s-%d", x.ID, i+1), At: at, Flow: x.Flow, Text: x.Text}
+			if len(x.Texts) > 0 {
+				item.Text = x.Texts[i%len(x.Texts)]
+			}
+			out = append(out, item)
+		}
+	}
+	out = slices.DeleteFunc(out, func(i Item) bool { return i.At.Before(from) || i.At.After(until) })
+	slices.SortStableFunc(out, func(a, b Item) int { return a.At.Compare(b.At) })
+	return out
+}
+
+func (c *checker) plans(p *Pack) map[string]*Plan {
+	out := make(map[string]*Plan)
+	for _, file := range in(p.files, "plans") {
+		var plan Plan
+		if !c.decode(file, p.files[file], &plan) {
+			continue
+		}
+		if "plans/"+plan.ID+".yaml" != file {
+			c.fault(file, 1, "the plan is called %q, but its file %s", plan.ID, file)
+		}
+		if plan.Version < 1 || plan.Source == "" || (plan.Review != "draft" && plan.Review != "approved") {
+			c.fault(file, 1, "the plan needs a version, a source and a review state")
+		}
+		seen := map[string]bool{}
+		for _, x := range plan.List {
+			if seen[x.ID] || x.ID == "" {
+				c.fault(file, 1, "the item %q needs an id of its own", x.ID)
+			}
+			seen[x.ID] = true
+			for what, value := range map[string]string{"after": x.After, "every": x.Every, "until": x.Until} {
+				if _, ok := parseOffset(value); !ok && (value != "" || what == "after" || (what == "until" && x.Every != "")) {
+					c.fault(file, 1, "the item %s: %q is no length of time for `%s`: write it like 2w or 3m", x.ID, value, what)
+				}
+			}
+			if every, ok := parseOffset(x.Every); ok && every == (offset{}) {
+				c.fault(file, 1, "the item %s comes again every nothing", x.ID)
+			}
+			kinds := 0
+			if x.Flow != "" {
+				kinds++
+				if p.program != nil && !p.program.Has(x.Flow) {
+					c.fault(file, 1, "the item %s: there is no flow %q", x.ID, x.Flow)
+				}
+			}
+			for _, id := range append(slices.Clone(x.Texts), x.Text) {
+				if id != "" && !p.HasText(id) {
+					c.fault(file, 1, "the item %s: there is no text %q", x.ID, id)
+				}
+			}
+			if x.Text != "" {
+				kinds++
+			}
+			if len(x.Texts) > 0 {
+				kinds++
+			}
+			if kinds != 1 {
+				c.fault(file, 1, "the item %s must have exactly one of flow, text and texts", x.ID)
+			}
+		}
+		p := plan
+		out[plan.ID] = &p
+	}
+	return out
+}
+
+func (c *checker) calendar(files map[string][]byte) map[string]map[string]string {
+	var f struct {
+		Version int                          `yaml:"version"`
+		Source  string                       `yaml:"source"`
+		Days    map[string]map[string]string `yaml:"days"`
+	}
+	const file = "calendar/holidays.yaml"
+	if files[file] == nil {
+		c.fault(file, 1, "the file is missing")
+		return nil
+	}
+	c.decode(file, files[file], &f)
+	for nation, days := range f.Days {
+		for day := range days {
+			if _, err := time.Parse(time.DateOnly, day); err != nil {
+				c.fault(file, 1, "%s: %q is not a date like 2026-12-25", nation, day)
+			}
+		}
+	}
+	return f.Days
+}
+
+// requiredTexts are those that package bot says by name.
+var requiredTexts = []string{
+	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added",
+	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "page.emergency", "page.acked", "page.passed",
+	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
+}
+
+// required checks what other packages rely on.
+func (c *checker) required(p *Pack) {
+	for _, id := range requiredTexts {
+		if !p.HasText(id) {
+			c.fault("texts", 1, "the text %s is missing: lookout needs it", id)
+		}
+	}
+	for _, id := range sortedKeys(p.service.concerns) {
+		x := p.service.concerns[id]
+		for _, t := range x.textIDs() {
+			if !p.HasText(t) {
+				c.fault("service/concerns.yaml", 1, "the concern %s: there is no text %q", id, t)
+			}
+		}
+		for _, concept := range x.Concepts {
+			if p.lexicon != nil && !p.lexicon.Has(concept) {
+				c.fault("service/concerns.yaml", 1, "the concern %s: there is no concept %q", id, concept)
+			}
+		}
+	}
+	for _, id := range []string{"other", "not-understood", "contact-request", "unreachable", "no-answer"} {
+		if !p.HasConcern(id) {
+			c.fault("service/concerns.yaml", 1, "the concern %s is missing: lookout needs it", id)
+		}
+	}
+	for _, t := range p.service.desk.Texts {
+		if !p.HasText(t.Key) {
+			c.fault("service/desk.yaml", 1, "there is no text %q", t.Key)
+		}
+	}
+	if len(p.service.desk.Outcomes) == 0 || len(p.service.desk.RingResults) == 0 {
+		c.fault("service/desk.yaml", 1, "outcomes and ring_results are missing")
+	}
+	if p.program != nil {
+		for _, flow := range []string{"check-in", "invitation"} {
+			if !p.program.Has(flow) {
+				c.fault("flows", 1, "the flow %s is missing: lookout needs it", flow)
+			}
+		}
+	}
+	if len(p.service.nations.Nations) == 0 {
+		c.fault("service/nations.yaml", 1, "there is no nation")
+	}
+}
