@@ -5,6 +5,7 @@
 // load the record, read and decide with pure functions (triage.Read,
 // flows.Step), put everything that follows into one [Change], commit it. Only
 // after the commit does anything leave: [Bot.Deliver] takes it from the store.
+// The path of a message is [Bot.Receive], in receive.go; start reading there.
 //
 // It promises: an event with a key counts once; on a conflict the turn is
 // taken again on the newer record; triage sees every message before anything
@@ -15,3 +16,160 @@
 // It refuses to know HTTP, Twilio, sockets, SQL or Redis, and what the name of
 // a channel means.
 package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"lookout/content"
+)
+
+// Bot takes turns. Its methods may be called from many goroutines, and several
+// Bots may share one Store.
+type Bot struct {
+	store    Store
+	service  *Service
+	now      func() time.Time
+	log      *slog.Logger
+	outlets  map[string]*outlet
+	linkBase string
+	idKey    []byte
+	content  *content.Pack
+
+	packsMu sync.Mutex
+	packs   map[string]*content.Pack // by digest, the current one too
+
+	watchers watchers
+	kicked   chan struct{}
+}
+
+// Config is what a Bot needs. All of it is required but Log and Now.
+type Config struct {
+	Store   Store
+	Content *content.Pack
+	Service *Service
+	Outlets map[string]Outlet // by channel
+	// PublicURL is where people reach the chat page, without a slash at the end.
+	PublicURL string
+	Now       func() time.Time // nil: time.Now
+	Log       *slog.Logger     // nil: none
+}
+
+// Outlet is how messages of one channel leave.
+type Outlet struct {
+	Sender    Sender
+	PerSecond float64       // the carrier's rate; 0: no limit
+	Lease     time.Duration // longer than a send can take
+	// JoinUpTo puts texts of one turn to one person into one message up to that
+	// many characters; 0: never.
+	JoinUpTo int
+}
+
+type outlet struct {
+	Outlet
+	limit *rate.Limiter
+}
+
+// The drawers of the store's values that package bot uses.
+const (
+	drawerKeys  = "keys"
+	drawerPacks = "packs"
+	drawerLinks = "chat-link" // key: hex(sha256(token)); value: {"patient": id}
+	drawerUsers = "users"
+)
+
+// New makes a Bot, and keeps the content in the store for the talks that will
+// begin on it.
+func New(ctx context.Context, c Config) (*Bot, error) {
+	b := &Bot{
+		store: c.Store, service: c.Service, now: c.Now, log: c.Log, linkBase: c.PublicURL,
+		content: c.Content, packs: map[string]*content.Pack{c.Content.Digest(): c.Content},
+		outlets: make(map[string]*outlet, len(c.Outlets)),
+		kicked:  make(chan struct{}, 1),
+	}
+	if b.now == nil {
+		b.now = time.Now
+	}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	for channel, o := range c.Outlets {
+		limit := rate.Inf
+		if o.PerSecond > 0 {
+			limit = rate.Limit(o.PerSecond)
+		}
+		b.outlets[channel] = &outlet{o, rate.NewLimiter(limit, max(1, int(o.PerSecond)))}
+	}
+	archive, err := c.Content.Archive()
+	if err != nil {
+		return nil, fmt.Errorf("archive the content: %w", err)
+	}
+	if err := b.store.PutValue(ctx, drawerPacks, c.Content.Digest(), archive, time.Time{}); err != nil {
+		return nil, fmt.Errorf("keep the content: %w", err)
+	}
+	if b.idKey, err = b.key(ctx, "stranger-ids"); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// key gives a random key that the store keeps, making it the first time.
+func (b *Bot) key(ctx context.Context, name string) ([]byte, error) {
+	for range 2 {
+		key, err := b.store.Value(ctx, drawerKeys, name, b.now())
+		if !errors.Is(err, ErrNotFound) {
+			return key, err
+		}
+		key = make([]byte, 32)
+		rand.Read(key)
+		// Two processes that start at once may both write; the value that is
+		// read back is the one that both go on with.
+		if err := b.store.PutValue(ctx, drawerKeys, name, key, time.Time{}); err != nil {
+			return nil, err
+		}
+	}
+	return b.store.Value(ctx, drawerKeys, name, b.now())
+}
+
+// Content is the pack that new talks begin on.
+func (b *Bot) Content() *content.Pack { return b.content }
+
+// Service is the service that this Bot speaks for.
+func (b *Bot) Service() *Service { return b.service }
+
+// pack gives the content with that digest: the current one, or one that a talk
+// in progress began with.
+func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
+	b.packsMu.Lock()
+	pack, ok := b.packs[digest]
+	b.packsMu.Unlock()
+	if ok {
+		return pack, nil
+	}
+	archive, err := b.store.Value(ctx, drawerPacks, digest, b.now())
+	if err != nil {
+		return nil, fmt.Errorf("content of a talk in progress: %w", err)
+	}
+	if pack, err = content.OpenArchive(archive); err != nil {
+		return nil, fmt.Errorf("content of a talk in progress: %w", err)
+	}
+	b.packsMu.Lock()
+	b.packs[digest] = pack
+	b.packsMu.Unlock()
+	return pack, nil
+}
+
+// newID makes an id that says which service it belongs to and nothing else.
+func (b *Bot) newID() string {
+	random := make([]byte, 8)
+	rand.Read(random)
+	return b.service.ID + "-p" + hex.EncodeToString(random)
+}

@@ -1,0 +1,270 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"lookout/flows/triage"
+)
+
+// Kick asks [Bot.Run] to look at the outbox now.
+func (b *Bot) Kick() {
+	select {
+	case b.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// Run delivers whenever a commit has put something into the outbox, until ctx
+// ends, and then returns after the sends under way are settled. The scheduler's
+// ticks are the safety net below it.
+func (b *Bot) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.kicked:
+		}
+		if _, err := b.Deliver(ctx); err != nil && ctx.Err() == nil {
+			b.log.Error("deliver failed", "err", err)
+		}
+	}
+}
+
+// inFlight is how many messages of one channel are sent at once.
+const inFlight = 16
+
+// Deliver sends what may leave now, on every channel, and says how many messages
+// the carriers took. It may run twice at once: the store leases each message to one.
+func (b *Bot) Deliver(ctx context.Context) (int, error) {
+	var (
+		wg     sync.WaitGroup
+		mu     sync.Mutex
+		sent   int
+		faults []error
+	)
+	for channel, o := range b.outlets {
+		wg.Go(func() {
+			n, err := b.deliverChannel(ctx, channel, o)
+			mu.Lock()
+			defer mu.Unlock()
+			sent += n
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", channel, err))
+			}
+		})
+	}
+	wg.Wait()
+	return sent, errors.Join(faults...)
+}
+
+func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (int, error) {
+	sent := 0
+	for ctx.Err() == nil {
+		// Only what the carrier's rate lets go now is claimed, so that an emergency
+		// that comes in a moment still goes first.
+		room := min(inFlight, int(o.limit.Tokens()))
+		if o.limit.Limit() >= 1e9 {
+			room = inFlight
+		}
+		if room < 1 {
+			if err := o.limit.WaitN(ctx, 1); err != nil {
+				return sent, nil
+			}
+			room = 1
+		} else {
+			o.limit.AllowN(time.Now(), room)
+		}
+		batch, err := b.store.ClaimOutgoing(ctx, channel, b.now(), o.Lease, room)
+		if err != nil {
+			return sent, err
+		}
+		if len(batch) == 0 {
+			return sent, nil
+		}
+		n, err := b.sendBatch(ctx, o, batch)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// result is what came of one send.
+type result struct {
+	out   Outgoing
+	what  Settlement
+	class SendClass // "" when it went
+	gone  bool
+}
+
+// sendBatch sends a claimed batch and settles it whole. A stop that comes
+// meanwhile does not cut a send short: its outcome would be unknown.
+func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing) (int, error) {
+	ctx = context.WithoutCancel(ctx)
+	results := make([]result, len(batch))
+	var wg sync.WaitGroup
+	for i, out := range batch {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, o.Lease*3/4)
+			defer cancel()
+			results[i] = b.sendOne(ctx, o, out)
+		})
+	}
+	wg.Wait()
+	settlements := make([]Settlement, len(results))
+	sent := 0
+	for i, r := range results {
+		settlements[i] = r.what
+		if r.gone {
+			sent++
+		}
+	}
+	if err := b.store.Settle(ctx, settlements...); err != nil {
+		return sent, fmt.Errorf("settle: %w", err)
+	}
+	var faults []error
+	for _, r := range results {
+		if r.class == SendRefused || r.class == SendOptedOut || r.what.State == OutFailed {
+			if err := b.undeliverable(ctx, r.out, r.what.Code, r.class == SendOptedOut); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return sent, errors.Join(faults...)
+}
+
+// sendOne sends one message, after asking the carrier's log when an earlier try
+// may have gone.
+func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
+	s := Settlement{ID: out.ID, Fence: out.Fence, At: b.now()}
+	if ok, err := b.wanted(ctx, out, b.now()); err == nil && !ok {
+		s.State = OutCancelled
+		return result{out: out, what: s}
+	}
+	if out.Unsettled {
+		finder, canFind := o.Sender.(Finder)
+		if canFind {
+			found, ok, err := finder.Find(ctx, out, b.knownCarrierID(ctx))
+			if err != nil {
+				s.State, s.Unsettled, s.RetryAt = OutPending, true, b.now().Add(backoff(out.Attempts))
+				return result{out: out, what: s, class: SendUnknown}
+			}
+			if ok {
+				s.State, s.CarrierID = OutSent, found.CarrierID
+				return result{out: out, what: s, gone: true}
+			}
+		}
+		b.log.Warn("sending again a message whose first send was never settled", "message", out.ID, "attempt", out.Attempts, "carrier_asked", canFind)
+	}
+	taken, err := o.Sender.Send(ctx, out)
+	s.At = b.now()
+	if err == nil {
+		s.State, s.CarrierID = OutSent, taken.CarrierID
+		if taken.Delivered {
+			s.State = OutDelivered
+		}
+		return result{out: out, what: s, gone: true}
+	}
+	var failed *SendError
+	if !errors.As(err, &failed) {
+		failed = &SendError{Class: SendUnknown, Err: err}
+	}
+	s.Code = failed.Code
+	switch failed.Class {
+	case SendRetry, SendUnknown:
+		if out.Attempts >= maxAttempts {
+			s.State = OutFailed
+			break
+		}
+		s.State, s.Unsettled = OutPending, failed.Class == SendUnknown
+		s.RetryAt = b.now().Add(max(failed.After, backoff(out.Attempts)))
+	case SendRefused, SendOptedOut:
+		s.State = OutFailed
+	}
+	b.log.Warn("a message did not go", "message", out.ID, "class", failed.Class, "code", failed.Code, "attempt", out.Attempts)
+	return result{out: out, what: s, class: failed.Class}
+}
+
+// knownCarrierID says whether a carrier's id belongs to a message of ours.
+func (b *Bot) knownCarrierID(ctx context.Context) func(string) bool {
+	return func(id string) bool {
+		_, err := b.store.OutgoingByCarrier(ctx, id)
+		return err == nil
+	}
+}
+
+// maxAttempts is when we give up on a message: after about a day of trying.
+const maxAttempts = 24
+
+// backoff is how long to wait after the nth try: seconds at first, for an
+// emergency text must not wait for a hiccup, at most an hour.
+func backoff(attempts int) time.Duration {
+	wait := 2 * time.Second << min(max(attempts-1, 0), 11)
+	return min(wait, time.Hour)
+}
+
+// DeliveryReceipt takes in a carrier's later word on a message. It may come
+// twice, late, or out of order. [ErrNotFound]: it is about no message of ours.
+func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) error {
+	out, err := b.store.Outgoing(ctx, r.Outgoing)
+	if errors.Is(err, ErrNotFound) && r.CarrierID != "" {
+		out, err = b.store.OutgoingByCarrier(ctx, r.CarrierID)
+	}
+	if err != nil {
+		return fmt.Errorf("delivery receipt: %w", err)
+	}
+	if r.At.IsZero() {
+		r.At = b.now()
+	}
+	err = b.store.Settle(ctx, Settlement{ID: out.ID, State: r.State, CarrierID: r.CarrierID, Code: r.Code, At: r.At})
+	if err != nil {
+		return fmt.Errorf("delivery receipt: %w", err)
+	}
+	if r.State == OutUndelivered || r.State == OutFailed {
+		return b.undeliverable(ctx, out, r.Code, r.Code == optedOutCode)
+	}
+	b.watchers.tell(Hint{Service: out.Service, Patient: out.Patient})
+	return nil
+}
+
+// optedOutCode is what a door gives as the code of a receipt that says that she
+// has stopped texts at the carrier.
+const optedOutCode = "opted-out"
+
+// undeliverable does what follows when a message did not reach her: she may
+// think that we know, and we may think that she does.
+func (b *Bot) undeliverable(ctx context.Context, out Outgoing, code string, optedOut bool) error {
+	if out.Priority == PriorityPage {
+		return b.pageFailed(ctx, out, "code "+code)
+	}
+	return b.turn(ctx, out.Patient, "undelivered:"+out.ID, nil, func(t *turn) error {
+		why := "not delivered"
+		if code != "" {
+			why += " (the carrier's code " + code + ")"
+		}
+		t.entry(Entry{Kind: EntryDelivery, By: "carrier", Ref: out.ID, Why: why})
+		if optedOut {
+			t.stop("carrier", "has stopped texts at the carrier", false)
+		}
+		p := &t.rec.Patient
+		if p.Status == Stranger {
+			return nil
+		}
+		level, reason := triage.Routine, "A text to her was not delivered: check her number."
+		switch {
+		case out.Priority == PriorityEmergency:
+			level, reason = triage.Emergency, "The text that tells her to ring 999 was not delivered. Ring her."
+		case t.hasUrgentRow():
+			level, reason = triage.Urgent, "A text to her was not delivered while an urgent concern is open. Ring her."
+		case optedOut:
+			reason = "She has stopped texts at her carrier: offer letter or phone."
+		}
+		t.openRow("unreachable", level, reason, "("+reason+")", nil)
+		return nil
+	})
+}

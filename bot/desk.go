@@ -1,0 +1,474 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+var _ Desk = (*Bot)(nil)
+
+// Queue lists rows of this service; see [Store.Queue].
+func (b *Bot) Queue(ctx context.Context, filter QueueFilter) ([]Row, error) {
+	filter.Service = b.service.ID
+	return b.store.Queue(ctx, filter)
+}
+
+// Row gives one row, closed ones too.
+func (b *Bot) Row(ctx context.Context, id string) (Row, error) {
+	row, err := b.store.Row(ctx, id)
+	if err == nil && row.Service != b.service.ID {
+		return Row{}, ErrNotFound
+	}
+	return row, err
+}
+
+// Case gives everything that the desk shows of one person.
+func (b *Bot) Case(ctx context.Context, patient string) (Case, error) {
+	rec, err := b.load(ctx, patient)
+	if err != nil {
+		return Case{}, err
+	}
+	c := Case{Patient: rec.Patient, Past: rec.Past, Weights: rec.Weights}
+	c.Rows, err = b.store.Queue(ctx, QueueFilter{Patient: patient, States: []RowState{Open, Claimed, Snoozed, Closed}})
+	if err != nil {
+		return Case{}, err
+	}
+	slices.SortStableFunc(c.Rows, func(x, y Row) int { // closed ones last
+		if (x.State == Closed) != (y.State == Closed) {
+			if x.State == Closed {
+				return 1
+			}
+			return -1
+		}
+		return 0
+	})
+	if c.Moments, err = b.moments(ctx, patient, 0, 0, nil); err != nil {
+		return Case{}, err
+	}
+	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
+	if rec.Talk.Active() {
+		if t.pack, err = b.pack(ctx, rec.Talk.Pack); err != nil {
+			return Case{}, err
+		}
+		if q := t.question(); q != nil {
+			c.Talk = q.Prompt
+		}
+	}
+	for _, w := range rec.Wakes {
+		if w.Kind == WakePlan {
+			c.NextPlan = w.Ref + " at " + clockWords(w.At.In(b.service.Location)) + " on " + dayWords(w.At.In(b.service.Location), "en-GB")
+		}
+	}
+	return c, nil
+}
+
+// Patient gives who she is, without her journal. [ErrNotFound].
+func (b *Bot) Patient(ctx context.Context, id string) (Patient, error) {
+	rec, err := b.load(ctx, id)
+	return rec.Patient, err
+}
+
+// load gives a record of this service only.
+func (b *Bot) load(ctx context.Context, patient string) (Record, error) {
+	rec, err := b.store.Load(ctx, patient)
+	if err == nil && rec.Patient.Service != b.service.ID {
+		return Record{}, ErrNotFound
+	}
+	return rec, err
+}
+
+// Thread gives what she wrote and what she was sent, with Seq above after, oldest
+// first: what she herself may see.
+func (b *Bot) Thread(ctx context.Context, patient string, after int64, limit int) ([]Moment, error) {
+	return b.moments(ctx, patient, after, limit, func(e Entry) bool {
+		return e.Kind == EntryIn || (e.Kind == EntryOut && e.Ref != "")
+	})
+}
+
+func (b *Bot) moments(ctx context.Context, patient string, after int64, limit int, keep func(Entry) bool) ([]Moment, error) {
+	entries, err := b.store.Journal(ctx, patient, after, 0)
+	if err != nil {
+		return nil, err
+	}
+	var out []Moment
+	for _, e := range entries {
+		if keep != nil && !keep(e) {
+			continue
+		}
+		m := Moment{Entry: e}
+		if e.Kind == EntryOut && e.Ref != "" {
+			o, err := b.store.Outgoing(ctx, e.Ref)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, err
+			}
+			m.Delivery, m.Code = o.State, o.Code
+		}
+		if out = append(out, m); limit > 0 && len(out) == limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// OpenQuestion gives the choices of the question that waits for her, for a
+// channel that can show them as buttons; none when nothing waits or any words do.
+func (b *Bot) OpenQuestion(ctx context.Context, patient string) (kind string, options []string, err error) {
+	rec, err := b.load(ctx, patient)
+	if err != nil || !rec.Talk.Active() {
+		return "", nil, err
+	}
+	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec}
+	if t.pack, err = b.pack(ctx, rec.Talk.Pack); err != nil {
+		return "", nil, err
+	}
+	q := t.question()
+	if q == nil {
+		return "", nil, nil
+	}
+	for _, o := range q.Options {
+		options = append(options, o.Label)
+	}
+	return string(q.Kind), options, nil
+}
+
+// PromiseTo says by when somebody will ring her, in her language; "" when
+// nothing of hers is open.
+func (b *Bot) PromiseTo(ctx context.Context, patient string) (string, error) {
+	rec, err := b.load(ctx, patient)
+	if err != nil {
+		return "", err
+	}
+	var first time.Time
+	for _, row := range rec.Rows {
+		if row.State != Closed && !row.Spoke && (first.IsZero() || row.DueAt.Before(first)) {
+			first = row.DueAt
+		}
+	}
+	if first.IsZero() {
+		return "", nil
+	}
+	return b.service.ByWords(first, b.now(), rec.Patient.Locale), nil
+}
+
+// Find looks people up by name, NHS number, telephone number or birth date.
+func (b *Bot) Find(ctx context.Context, query string, limit int) ([]Patient, error) {
+	return b.store.Find(ctx, b.service.ID, query, limit)
+}
+
+// onRow is the turn of an act on a row that is not closed. It is refused while
+// another holds the row, and extends the actor's own claim.
+func (b *Bot) onRow(ctx context.Context, id, by string, act func(t *turn, row *Row) error) (Row, error) {
+	if by == "" {
+		return Row{}, &FieldError{"by", "is missing: say who acts"}
+	}
+	row, err := b.Row(ctx, id)
+	if err != nil {
+		return Row{}, err
+	}
+	var after Row
+	err = b.turn(ctx, row.Patient, "", nil, func(t *turn) error {
+		r := t.rowByID(id)
+		if r == nil {
+			return fmt.Errorf("%w: the row is closed", ErrConflict)
+		}
+		if r.State == Claimed && r.ClaimedBy != by {
+			return &HeldError{r.ClaimedBy, r.ClaimUntil}
+		}
+		if err := act(t, r); err != nil {
+			return err
+		}
+		if r = t.rowByID(id); r != nil {
+			if r.State == Claimed {
+				t.hold(r)
+			}
+			after = *r
+		}
+		return nil
+	})
+	return after, err
+}
+
+// hold starts or extends a claim, and sets the time at which it runs out.
+func (t *turn) hold(row *Row) {
+	row.ClaimUntil = t.now.Add(t.bot.service.Lease)
+	t.changed(row, "", false)
+	t.wake(Wake{Key: "lease:" + row.ID, Kind: WakeLease, At: row.ClaimUntil, Ref: row.ID})
+}
+
+// Take claims a row. Of two who take it at once one gets it, and the other a
+// *[HeldError]. Taking one's own row again extends the claim.
+func (b *Bot) Take(ctx context.Context, row, by string) (Row, error) {
+	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
+		if r.State == Claimed {
+			return nil
+		}
+		r.State, r.ClaimedBy, r.WakeAt = Claimed, by, time.Time{}
+		t.unpage(r)
+		t.unwake("snooze:" + r.ID)
+		t.entry(Entry{Kind: EntryRow, By: by, Ref: r.ID, Why: "taken"})
+		return nil
+	})
+}
+
+// Release gives a row back to the queue.
+func (b *Bot) Release(ctx context.Context, row, by string) (Row, error) {
+	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
+		if r.State != Claimed {
+			return fmt.Errorf("%w: nobody holds this row", ErrConflict)
+		}
+		r.State, r.ClaimedBy, r.ClaimUntil = Open, "", time.Time{}
+		t.unwake("lease:" + r.ID)
+		t.entry(Entry{Kind: EntryRow, By: by, Ref: r.ID, Why: "given back"})
+		t.changed(r, "", true)
+		t.pageIfUnheard(r)
+		return nil
+	})
+}
+
+// pageIfUnheard starts the ladder again for an emergency with whom nobody has spoken.
+func (t *turn) pageIfUnheard(r *Row) {
+	if r.Level.String() == "emergency" && !r.Spoke {
+		r.AckedBy = ""
+		t.page(r, 0)
+	}
+}
+
+// Ring notes an attempt to ring her and what came of it; the results are those
+// of the content. A result that counts as spoken keeps the promise.
+func (b *Bot) Ring(ctx context.Context, row, by, result string) (Row, error) {
+	ring, ok := b.content.RingResult(result)
+	if !ok {
+		return Row{}, &FieldError{"result", "is not one of the results of a call: choose one from the list"}
+	}
+	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
+		r.Rung++
+		r.Spoke = r.Spoke || ring.Spoke
+		t.entry(Entry{Kind: EntryRing, By: by, Ref: r.ID, Why: ring.Label})
+		t.changed(r, "", false)
+		return nil
+	})
+}
+
+// Note adds a nurse's note to a row and to the timeline.
+func (b *Bot) Note(ctx context.Context, row, by, text string) (Row, error) {
+	if strings.TrimSpace(text) == "" {
+		return Row{}, &FieldError{"text", "is missing: write the note"}
+	}
+	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
+		t.entry(Entry{Kind: EntryNote, By: by, Ref: r.ID, Text: text})
+		t.changed(r, "", false)
+		return nil
+	})
+}
+
+// CloseRow closes a row with an outcome, and can tell her what was agreed.
+func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
+	outcome, ok := b.content.Outcome(c.Outcome)
+	if !ok {
+		return Row{}, &FieldError{"outcome", "is not one of the outcomes: choose one of " + strings.Join(b.content.OutcomeKeys(), ", ")}
+	}
+	var closed Row
+	_, err := b.onRow(ctx, c.Row, c.By, func(t *turn, r *Row) error {
+		if c.TellHer != "" || strings.TrimSpace(c.Words) != "" {
+			if err := t.tell(Saying{By: c.By, TextID: c.TellHer, Words: c.Words}); err != nil {
+				return err
+			}
+		}
+		if c.Note != "" {
+			t.entry(Entry{Kind: EntryNote, By: c.By, Ref: r.ID, Text: c.Note})
+		}
+		r.State, r.ClosedAt, r.ClosedBy, r.Outcome = Closed, t.now, c.By, c.Outcome
+		r.ClaimedBy, r.ClaimUntil = "", time.Time{}
+		t.entry(Entry{Kind: EntryRow, By: c.By, Ref: r.ID, Why: "closed: " + outcome.Label})
+		t.changed(r, "", false)
+		for _, key := range []string{"lease:", "page:", "due:", "snooze:"} {
+			t.unwake(key + r.ID)
+		}
+		closed = *r
+		t.rec.Rows = slices.DeleteFunc(t.rec.Rows, func(x Row) bool { return x.ID == c.Row })
+		return nil
+	})
+	return closed, err
+}
+
+// Say sends her a text from a nurse.
+func (b *Bot) Say(ctx context.Context, s Saying) error {
+	return b.turn(ctx, s.Patient, "", nil, func(t *turn) error {
+		if t.rec.Patient.Service != b.service.ID {
+			return ErrNotFound
+		}
+		if s.Row != "" {
+			if r := t.rowByID(s.Row); r != nil && r.State == Claimed {
+				if r.ClaimedBy != s.By {
+					return &HeldError{r.ClaimedBy, r.ClaimUntil}
+				}
+				t.hold(r)
+			}
+		}
+		return t.tell(s)
+	})
+}
+
+// maxWords bounds a nurse's own text, in characters: four SMS.
+const maxWords = 612
+
+// tell queues a nurse's text. It is refused to somebody who has stopped texts or died.
+func (t *turn) tell(s Saying) error {
+	p := &t.rec.Patient
+	switch {
+	case s.By == "":
+		return &FieldError{"by", "is missing: say who writes"}
+	case p.Status == Stopped:
+		return fmt.Errorf("%w: she has stopped texts; ring her instead", ErrRefused)
+	case p.Status == Ended:
+		return fmt.Errorf("%w: her follow-up has ended; no texts go to her", ErrRefused)
+	case t.channel() == "":
+		return fmt.Errorf("%w: no number is known for her; ring her instead", ErrRefused)
+	}
+	text, err := t.words(s)
+	if err != nil {
+		return err
+	}
+	t.says = append(t.says, saying{text: text, id: s.TextID, priority: PriorityReply, by: s.By})
+	return nil
+}
+
+// words are a saying's words as she will get them.
+func (t *turn) words(s Saying) (string, error) {
+	if s.TextID == "" {
+		words := strings.TrimSpace(s.Words)
+		if words == "" {
+			return "", &FieldError{"text", "is missing: write the text or choose one"}
+		}
+		if len([]rune(words)) > maxWords {
+			return "", &FieldError{"text", fmt.Sprintf("is too long: at most %d characters", maxWords)}
+		}
+		return words, nil
+	}
+	if !t.bot.content.HasText(s.TextID) {
+		return "", &FieldError{"text_id", "is not an approved text"}
+	}
+	text, err := t.render(t.bot.content, s.TextID, s.Vars)
+	if err != nil {
+		return "", &FieldError{"text_id", "cannot be filled in: " + err.Error()}
+	}
+	return text, nil
+}
+
+// Preview gives the words of a saying, as she would get them.
+func (b *Bot) Preview(ctx context.Context, s Saying) (string, error) {
+	rec, err := b.load(ctx, s.Patient)
+	if err != nil {
+		return "", err
+	}
+	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
+	return t.words(s)
+}
+
+// linkLives is how long a link to the chat opens it, once.
+const linkLives = 7 * 24 * time.Hour
+
+// NewLink makes a one-time link to her chat.
+func (b *Bot) NewLink(ctx context.Context, patient string) (string, error) {
+	token := make([]byte, 24)
+	rand.Read(token)
+	text := base64.RawURLEncoding.EncodeToString(token)
+	sum := sha256.Sum256([]byte(text))
+	value, err := json.Marshal(map[string]string{"patient": patient})
+	if err != nil {
+		return "", err
+	}
+	if err := b.store.PutValue(ctx, drawerLinks, hex.EncodeToString(sum[:]), value, b.now().Add(linkLives)); err != nil {
+		return "", fmt.Errorf("keep the link: %w", err)
+	}
+	return b.linkBase + "/chat?k=" + text, nil
+}
+
+// SendLink texts her a one-time link to her chat.
+func (b *Bot) SendLink(ctx context.Context, patient, by string) error {
+	if _, err := b.load(ctx, patient); err != nil {
+		return err
+	}
+	link, err := b.NewLink(ctx, patient)
+	if err != nil {
+		return err
+	}
+	return b.Say(ctx, Saying{Patient: patient, By: by, TextID: "link.chat", Vars: map[string]string{"link": link}})
+}
+
+// Audit keeps who read or did what.
+func (b *Bot) Audit(ctx context.Context, e AuditEntry) error {
+	if e.At.IsZero() {
+		e.At = b.now()
+	}
+	return b.store.Audit(ctx, e)
+}
+
+// AuditLog reads what was kept, oldest first, with Seq above after.
+func (b *Bot) AuditLog(ctx context.Context, after int64, limit int) ([]AuditEntry, error) {
+	return b.store.AuditLog(ctx, after, limit)
+}
+
+// User gives a member of the team by e-mail address. [ErrNotFound].
+func (b *Bot) User(ctx context.Context, email string) (User, error) {
+	value, err := b.store.Value(ctx, drawerUsers, strings.ToLower(email), b.now())
+	if err != nil {
+		return User{}, err
+	}
+	var u User
+	if err := json.Unmarshal(value, &u); err != nil {
+		return User{}, fmt.Errorf("user: %w", err)
+	}
+	if u.Service != b.service.ID {
+		return User{}, ErrNotFound
+	}
+	return u, nil
+}
+
+// PutUser keeps a member of the team, new or changed.
+func (b *Bot) PutUser(ctx context.Context, u User) error {
+	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
+	if u.Email == "" || !strings.Contains(u.Email, "@") {
+		return &FieldError{"email", "is not an e-mail address"}
+	}
+	switch u.Role {
+	case Nurse, Lead, Admin, Auditor:
+	default:
+		return &FieldError{"role", "must be nurse, lead, admin or auditor"}
+	}
+	u.Service = b.service.ID
+	value, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	return b.store.PutValue(ctx, drawerUsers, u.Email, value, time.Time{})
+}
+
+// Users lists the team, by e-mail address.
+func (b *Bot) Users(ctx context.Context) ([]User, error) {
+	values, err := b.store.Values(ctx, drawerUsers, b.now())
+	if err != nil {
+		return nil, err
+	}
+	var users []User
+	for _, value := range values {
+		var u User
+		if err := json.Unmarshal(value, &u); err != nil {
+			return nil, fmt.Errorf("user: %w", err)
+		}
+		if u.Service == b.service.ID {
+			users = append(users, u)
+		}
+	}
+	slices.SortFunc(users, func(x, y User) int { return strings.Compare(x.Email, y.Email) })
+	return users, nil
+}

@@ -1,0 +1,178 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lookout/flows/triage"
+)
+
+// ackHolds is how long an answered page is quiet without anybody taking the row.
+// An answer is a word, not a call: after this the ladder starts again.
+const ackHolds = 30 * time.Minute
+
+// page pages one step of the ladder for a row, and sets the next step. It goes
+// on, round and round, until somebody takes the row or answers.
+func (t *turn) page(row *Row, step int) {
+	duty := t.bot.service.Duty
+	if len(duty) == 0 {
+		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "nobody is on the paging list: set `duty` in the settings"})
+		return
+	}
+	on := duty[step%len(duty)]
+	text, err := t.bot.content.Text("page.emergency", "en-GB", "page", t.bot.pageVars(row))
+	if err != nil {
+		text = "Lookout: a row in the queue needs a nurse now. Reply ACK to take it, PASS for the next."
+	}
+	for _, to := range on.Addresses {
+		out := t.outgoing(to, text, PriorityPage)
+		out.Row, out.TextID = row.ID, "page.emergency"
+		t.change.Send = append(t.change.Send, out)
+	}
+	row.PagedTo = on.Name
+	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s (step %d)", on.Name, step+1)})
+	t.changed(row, "", false)
+	t.wake(Wake{Key: "page:" + row.ID, Kind: WakePage, At: t.now.Add(t.bot.service.PageEvery), Ref: row.ID, N: step + 1})
+}
+
+// pageVars are the placeholders of a page. It names no patient: phones lie about.
+func (b *Bot) pageVars(row *Row) map[string]string {
+	return map[string]string{
+		"level": row.Level.String(), "since": clockWords(row.OpenedAt.In(b.service.Location)),
+		"desk": b.linkBase + "/desk/", "service": b.service.Name,
+	}
+}
+
+// pageAgain goes on with the ladder when nobody has taken the row.
+func (t *turn) pageAgain(row *Row, step int) {
+	if row.State == Closed || row.State == Claimed {
+		return
+	}
+	if row.AckedBy != "" {
+		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: row.AckedBy + " answered the page, and nobody has taken the row since"})
+		row.AckedBy = ""
+	}
+	t.page(row, step)
+}
+
+// unpage ends the ladder of a row, and takes back its pages that have not left.
+func (t *turn) unpage(row *Row) {
+	t.unwake("page:" + row.ID)
+}
+
+// onDuty says whose address on the paging list it is.
+func (b *Bot) onDuty(from Address) (Duty, bool) {
+	for _, d := range b.service.Duty {
+		if slices.Contains(d.Addresses, from) {
+			return d, true
+		}
+	}
+	return Duty{}, false
+}
+
+// answerPage takes ACK or PASS from a phone on the paging list, for the row that
+// was paged to it last. done is false when it was neither, or when there is
+// nothing to answer: then the message is an ordinary one.
+func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool, err error) {
+	word := strings.ToUpper(strings.Trim(strings.TrimSpace(in.Text), ".!"))
+	if first, _, _ := strings.Cut(word, " "); first == "ACK" || first == "PASS" {
+		word = first
+	}
+	if word != "ACK" && word != "PASS" {
+		return false, nil
+	}
+	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Claimed, Snoozed}, Limit: 2000})
+	if err != nil {
+		return false, fmt.Errorf("look for the page: %w", err)
+	}
+	var paged []Row
+	for _, r := range rows {
+		if r.PagedTo == duty.Name && r.AckedBy == "" && r.State == Open {
+			paged = append(paged, r)
+		}
+	}
+	if len(paged) == 0 {
+		return false, nil
+	}
+	row := slices.MaxFunc(paged, func(a, b Row) int { return a.OpenedAt.Compare(b.OpenedAt) })
+	err = b.turn(ctx, row.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
+		r := t.rowByID(row.ID)
+		if r == nil {
+			return errNothing
+		}
+		id := "page.acked"
+		if word == "ACK" {
+			r.AckedBy = duty.Name
+			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "answered the page: ACK"})
+			t.changed(r, "", false)
+			t.wake(Wake{Key: "page:" + r.ID, Kind: WakePage, At: t.now.Add(ackHolds), Ref: r.ID})
+		} else {
+			id = "page.passed"
+			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "passed the page on"})
+			t.page(r, b.stepAfter(duty))
+		}
+		if text, err := b.content.Text(id, "en-GB", "page", b.pageVars(r)); err == nil {
+			out := t.outgoing(in.From, text, PriorityPage)
+			out.TextID = id
+			t.change.Send = append(t.change.Send, out)
+		}
+		return nil
+	})
+	return true, err
+}
+
+// stepAfter is the step of the ladder behind somebody's.
+func (b *Bot) stepAfter(duty Duty) int {
+	for i, d := range b.service.Duty {
+		if d.Name == duty.Name {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// pageFailed goes to the next step at once: a page that could not be delivered
+// has reached nobody.
+func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
+	return b.turn(ctx, out.Patient, "page-failed:"+out.ID, nil, func(t *turn) error {
+		row := t.rowByID(out.Row)
+		if row == nil || row.State != Open || row.AckedBy != "" {
+			return errNothing
+		}
+		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + row.PagedTo + " was not delivered: " + why})
+		step := 0
+		for i, d := range b.service.Duty {
+			if slices.Contains(d.Addresses, out.To) {
+				step = i + 1
+			}
+		}
+		if len(b.service.Duty) == 1 {
+			return nil // the same phone again: the ladder's own clock is soon enough
+		}
+		t.page(row, step)
+		return nil
+	})
+}
+
+// wanted says whether a message should still go, at the moment of sending: a
+// page whose row has been taken, answered or closed is not sent.
+func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, error) {
+	if !out.NotAfter.IsZero() && now.After(out.NotAfter) {
+		return false, nil
+	}
+	if out.Row == "" || out.TextID != "page.emergency" {
+		return true, nil
+	}
+	row, err := b.store.Row(ctx, out.Row)
+	if errors.Is(err, ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return row.State == Open && row.AckedBy == "" && row.Level >= triage.Urgent, nil
+}

@@ -1,0 +1,203 @@
+package bot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lookout/flows/triage"
+)
+
+// raised is a row that this turn has opened, raised or added words to.
+type raised struct {
+	row    Row // as it stands after
+	opened bool
+	raised bool // its level went up
+}
+
+// row finds her open row of a concern. One row that is not closed a person and concern.
+func (t *turn) row(concern string) *Row {
+	for i := range t.rec.Rows {
+		if t.rec.Rows[i].Concern == concern && t.rec.Rows[i].State != Closed {
+			return &t.rec.Rows[i]
+		}
+	}
+	return nil
+}
+
+// rowByID finds one of her rows that are not closed.
+func (t *turn) rowByID(id string) *Row {
+	for i := range t.rec.Rows {
+		if t.rec.Rows[i].ID == id {
+			return &t.rec.Rows[i]
+		}
+	}
+	return nil
+}
+
+// queue puts what was read before a nurse: a row for each concern that is soon
+// or more urgent, and at least one when the reading as a whole is routine or
+// higher. The reading's own level belongs to the concern that made it.
+func (t *turn) queue(reading triage.Reading, words string) []raised {
+	if reading.Level == triage.None {
+		return nil
+	}
+	type concern struct {
+		level triage.Level
+		spans []Span
+	}
+	concerns, order := map[string]*concern{}, []string{}
+	add := func(id string, level triage.Level, span *Span) {
+		c := concerns[id]
+		if c == nil {
+			c = &concern{}
+			concerns[id], order = c, append(order, id)
+		}
+		c.level = max(c.level, level)
+		if span != nil {
+			c.spans = append(c.spans, *span)
+		}
+	}
+	top, topLevel := "", triage.None
+	for _, f := range reading.Findings {
+		if f.Polarity == "denied" || f.Level == triage.None {
+			continue
+		}
+		id := t.bot.content.Concern(f.Concept)
+		if f.Level > topLevel {
+			top, topLevel = id, f.Level
+		}
+		if f.Level >= triage.Soon {
+			add(id, f.Level, &Span{f.Start, f.End, f.Concept})
+		}
+	}
+	if top == "" {
+		top = "not-understood"
+		if len(reading.Findings) > 0 {
+			top = t.bot.content.Concern(reading.Findings[0].Concept)
+		}
+	}
+	add(top, reading.Level, nil)
+	var out []raised
+	for _, id := range order {
+		c := concerns[id]
+		level := c.level
+		why := reading.Why
+		out = append(out, t.openRow(id, level, why, words, c.spans))
+	}
+	// The most dangerous first, for what she is told.
+	slices.SortStableFunc(out, func(a, b raised) int { return int(b.row.Level) - int(a.row.Level) })
+	return out
+}
+
+// openRow opens a row, or joins what is new to the open one of that concern. The
+// level only goes up, the due time only comes nearer; a snoozed row wakes.
+func (t *turn) openRow(concern string, level triage.Level, reason, words string, spans []Span) raised {
+	due := t.bot.service.DueAt(level, t.now)
+	row := t.row(concern)
+	if row == nil {
+		t.rec.NextRow++
+		t.rec.Rows = append(t.rec.Rows, Row{
+			ID: fmt.Sprintf("%s-r%d", t.rec.Patient.ID, t.rec.NextRow), Service: t.rec.Patient.Service,
+			Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), Concern: concern,
+			Level: level, Reason: reason, Message: words, Spans: spans,
+			OpenedAt: t.now, DueAt: due, State: Open,
+		})
+		row = &t.rec.Rows[len(t.rec.Rows)-1]
+		t.changed(row, "opened: "+level.String()+". "+reason, true)
+		t.watchRow(row)
+		return raised{*row, true, true}
+	}
+	up := level > row.Level
+	offset := len(row.Message)
+	if words != "" && !strings.HasSuffix(row.Message, words) {
+		if offset > 0 {
+			row.Message += "\n"
+			offset++
+		}
+		row.Message += words
+		for _, s := range spans {
+			row.Spans = append(row.Spans, Span{s.Start + offset, s.End + offset, s.Concept})
+		}
+	}
+	why := "new words joined it"
+	if up {
+		row.Level, row.Reason = level, reason
+		row.AckedBy = ""
+		why = "raised to " + level.String() + ". " + reason
+	}
+	if due.Before(row.DueAt) {
+		row.DueAt = due
+	}
+	if row.State == Snoozed {
+		row.State, row.WakeAt = Open, time.Time{}
+		t.unwake("snooze:" + row.ID)
+		why += "; it was put off and is back"
+	}
+	t.changed(row, why, up)
+	if up {
+		t.watchRow(row)
+	}
+	return raised{*row, false, up}
+}
+
+// watchRow sets what must happen if nobody acts on a row: an emergency is paged
+// at once and again until somebody answers.
+func (t *turn) watchRow(row *Row) {
+	if row.Level == triage.Emergency {
+		t.page(row, 0)
+	}
+	t.wake(Wake{Key: "due:" + row.ID, Kind: WakeDue, At: row.DueAt, Ref: row.ID})
+}
+
+// changed notes that a row is different now: in the change, the journal and the hints.
+func (t *turn) changed(row *Row, why string, loud bool) {
+	row.Changed++
+	if i := slices.IndexFunc(t.change.Rows, func(r Row) bool { return r.ID == row.ID }); i >= 0 {
+		t.change.Rows[i] = *row
+	} else {
+		t.change.Rows = append(t.change.Rows, *row)
+	}
+	if why != "" {
+		t.entry(Entry{Kind: EntryRow, Ref: row.ID, Why: why})
+	}
+	t.hints = append(t.hints, Hint{Service: row.Service, Patient: row.Patient, Row: row.ID, Level: row.Level, New: loud})
+}
+
+// promise tells her what happens now: who rings, by when, and what to do if it
+// gets worse first. asked says that a question of ours was open, so that the
+// talk itself goes on to answer.
+func (t *turn) promise(rows []raised, asked bool) {
+	if len(rows) == 0 {
+		return
+	}
+	top := rows[0]
+	for _, r := range rows {
+		if r.raised && (!top.raised || r.row.Level > top.row.Level) {
+			top = r
+		}
+	}
+	row := &top.row
+	if !top.raised {
+		if !t.told("added:"+row.ID, 10*time.Minute) && !asked {
+			t.say("safety.added", t.byVars(row), PriorityReply)
+		}
+		return
+	}
+	t.told("added:"+row.ID, 0)
+	id := t.bot.content.PromiseText(row.Level, row.Concern)
+	if row.Level == triage.Routine && asked {
+		// The talk asks again, or goes on; a promise about a small thing can wait
+		// for its end unless she asked for something.
+		if row.Concern == "not-understood" {
+			return
+		}
+	}
+	t.say(id, t.byVars(row), PriorityReply)
+}
+
+// byVars says by when a row is acted on, in her language.
+func (t *turn) byVars(row *Row) map[string]string {
+	return map[string]string{"by": t.bot.service.ByWords(row.DueAt, t.now, t.rec.Patient.Locale)}
+}

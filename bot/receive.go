@@ -1,0 +1,372 @@
+package bot
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"lookout/flows"
+	"lookout/flows/triage"
+)
+
+// joinWithin is how long her texts count as one breath: several texts within it
+// are read together as well as alone.
+const joinWithin = 90 * time.Second
+
+// maxText bounds what is read and kept of one message, in bytes. A carrier's
+// longest message is 1,600 characters; a chat's is bounded at its door.
+const maxText = 16 << 10
+
+// Receive takes in one message, from anybody. When it returns nil, the message
+// is stored, with its reading, its queue row and its reply; so too when the
+// same message had come before. [ErrInvalid]: it lacks an id or a sender.
+// Any other error: nothing was kept, hand it in again.
+func (b *Bot) Receive(ctx context.Context, in Inbound) error {
+	if in.CarrierID == "" {
+		return &FieldError{"message id", "is missing: without it a message that comes twice would count twice"}
+	}
+	if in.From.At == "" {
+		return &FieldError{"sender", "is missing"}
+	}
+	if !utf8.ValidString(in.Text) {
+		in.Text = strings.ToValidUTF8(in.Text, "\uFFFD")
+	}
+	if len(in.Text) > maxText {
+		in.Text = strings.ToValidUTF8(in.Text[:maxText], "")
+	}
+	if in.At.IsZero() {
+		in.At = b.now()
+	}
+	if duty, ok := b.onDuty(in.From); ok {
+		if done, err := b.answerPage(ctx, in, duty); done || err != nil {
+			return err
+		}
+	}
+	patient, err := b.whoWrote(ctx, in)
+	if err != nil {
+		return err
+	}
+	return b.turn(ctx, patient, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
+		t.receive(in)
+		return nil
+	})
+}
+
+// whoWrote finds the person. A shared telephone has several: then the one who
+// was asked last. A number that nobody has gets an id of its own, always the same.
+func (b *Bot) whoWrote(ctx context.Context, in Inbound) (string, error) {
+	if in.Patient != "" {
+		return in.Patient, nil
+	}
+	ids, err := b.store.PatientsAt(ctx, b.service.ID, in.From)
+	if err != nil {
+		return "", fmt.Errorf("look up the sender: %w", err)
+	}
+	stranger := b.strangerID(in.From)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == stranger })
+	switch len(ids) {
+	case 0:
+		return stranger, nil
+	case 1:
+		return ids[0], nil
+	}
+	best, bestAt, bestOpen := ids[0], time.Time{}, false
+	for _, id := range ids {
+		rec, err := b.store.Load(ctx, id)
+		if err != nil {
+			return "", fmt.Errorf("look up the sender: %w", err)
+		}
+		open := rec.Patient.Status != Ended
+		if open && (!bestOpen || rec.Talk.AskedAt.After(bestAt)) {
+			best, bestAt, bestOpen = id, rec.Talk.AskedAt, true
+		}
+	}
+	return best, nil
+}
+
+// strangerID is the id of the record for an address that nobody has. It is made
+// with a key that the store keeps, so that it gives no number away.
+func (b *Bot) strangerID(at Address) string {
+	mac := hmac.New(sha256.New, b.idKey)
+	mac.Write([]byte(at.Channel + "\x00" + at.At))
+	return b.service.ID + "-x" + hex.EncodeToString(mac.Sum(nil)[:8])
+}
+
+func (b *Bot) stranger(id string, from Address) Record {
+	return Record{Patient: Patient{
+		ID: id, Service: b.service.ID, Status: Stranger, Locale: "en-GB",
+		Addresses: []Address{from}, EnrolledAt: b.now(),
+	}}
+}
+
+// receive is the turn of one message, in the order of what counts: it is kept,
+// read, put before a nurse where that is due, and answered.
+func (t *turn) receive(in Inbound) {
+	p := &t.rec.Patient
+	if _, ok := p.Address(in.From.Channel); ok {
+		p.Channel = in.From.Channel
+	} else if in.Patient != "" {
+		p.Addresses = append(p.Addresses, in.From)
+		p.Channel = in.From.Channel
+	}
+	t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID})
+
+	reading, words := t.read(in)
+	t.remember(in, reading)
+
+	switch {
+	case reading.Level == triage.Emergency:
+		// Outranks everything: commands, flows, a stop, a stranger's silence.
+		t.endTalk("emergency")
+		t.queue(reading, words)
+		t.emergencyText(reading)
+		if command := t.command(in, reading); command == "stop" {
+			t.stop("patient", "said so in a message that was an emergency", false)
+		}
+	case p.Status == Stranger:
+		t.queue(reading, words)
+		if !t.told("stranger.polite", 24*time.Hour) {
+			t.say("stranger.polite", nil, PriorityReply)
+		}
+	case t.command(in, reading) != "":
+		t.queue(reading, words)
+		t.obey(in, t.command(in, reading))
+	case p.Status == Stopped || p.Status == Ended:
+		// Not to be texted; still read, and still put before a nurse.
+		t.queue(reading, words)
+	default:
+		t.converse(in, reading, words)
+	}
+}
+
+// read reads the message alone, and with what she wrote in the last moments;
+// the more urgent reading counts. It gives the words that the reading's spans
+// are in.
+func (t *turn) read(in Inbound) (triage.Reading, string) {
+	lexicon := t.bot.content.Lexicon()
+	profile, past := t.profile(), t.past()
+	question := t.question()
+	if strings.TrimSpace(in.Text) == "" {
+		what := "an empty message"
+		if len(in.Media) > 0 {
+			what = mediaWords(in.Media)
+		}
+		reading := triage.Reading{Level: triage.Routine, Why: "She sent " + what + "; only a person can read it.", Lexicon: lexicon.Digest()}
+		t.entry(Entry{Kind: EntryReading, Reading: &reading, Ref: in.CarrierID})
+		return reading, "(sent " + what + ")"
+	}
+	alone := triage.Read(lexicon, in.Text, question, profile, past)
+	if len(in.Media) > 0 && alone.Level < triage.Routine {
+		alone.Level, alone.Understood = triage.Routine, false
+		alone.Why = "She sent " + mediaWords(in.Media) + " with her words; only a person can read it."
+	}
+	t.entry(Entry{Kind: EntryReading, Reading: &alone, Ref: in.CarrierID})
+	var before []string
+	for _, h := range t.rec.Heard {
+		if since := in.At.Sub(h.At); since.Abs() <= joinWithin {
+			before = append(before, h.Text)
+		}
+	}
+	if len(before) == 0 {
+		return alone, in.Text
+	}
+	words := strings.Join(append(before, in.Text), "\n")
+	together := triage.Read(lexicon, words, nil, profile, past)
+	if together.Level <= alone.Level {
+		return alone, in.Text
+	}
+	together.Answer = alone.Answer
+	together.Why = "Read together with her texts of the last moments: " + together.Why
+	t.entry(Entry{Kind: EntryReading, Reading: &together, Ref: in.CarrierID, Why: "several texts within moments, read as one"})
+	return together, words
+}
+
+// mediaWords says what came, for the nurse.
+func mediaWords(media []Media) string {
+	photos, others := 0, 0
+	for _, m := range media {
+		if strings.HasPrefix(m.Type, "image/") {
+			photos++
+		} else {
+			others++
+		}
+	}
+	switch {
+	case photos == 1 && others == 0:
+		return "a photo"
+	case others == 0:
+		return fmt.Sprintf("%d photos", photos)
+	case photos == 0 && others == 1:
+		return "a file or voice note"
+	}
+	return fmt.Sprintf("%d files", photos+others)
+}
+
+// remember keeps what later readings need: the last texts, and each concern's course.
+func (t *turn) remember(in Inbound, reading triage.Reading) {
+	r := t.rec
+	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
+	if in.Text != "" {
+		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level})
+	}
+	if len(r.Heard) > 8 {
+		r.Heard = r.Heard[len(r.Heard)-8:]
+	}
+	for _, f := range reading.Findings {
+		if f.Experiencer == "other" || f.Time == "hypothetical" {
+			continue
+		}
+		i := slices.IndexFunc(r.Past, func(e Episode) bool {
+			return e.Concept == f.Concept && (e.Side == f.Side || e.Side == "" || f.Side == "")
+		})
+		gone := f.Polarity == "denied" || f.Time == "past"
+		if gone {
+			// Silence never clears a concern, explicit words do (clinical.md 6.5).
+			if i >= 0 && f.Time == "past" {
+				r.Past[i].Gone, r.Past[i].Last = true, t.now
+			}
+			continue
+		}
+		first := t.now.AddDate(0, 0, -f.Days)
+		if i < 0 {
+			r.Past = append(r.Past, Episode{Concept: f.Concept, Side: f.Side, First: first, Last: t.now, Times: 1, Severity: f.Severity, Worsening: f.Trend == "worse"})
+			continue
+		}
+		e := &r.Past[i]
+		if e.Gone {
+			e.First, e.Gone, e.Times = first, false, 0
+		}
+		if first.Before(e.First) {
+			e.First = first
+		}
+		if t.now.Sub(e.Last) > 12*time.Hour || e.Times == 0 {
+			e.Times++
+		}
+		e.Worsening = f.Trend == "worse" || (f.Severity > 0 && e.Severity > 0 && f.Severity > e.Severity)
+		e.Severity, e.Last = cmp.Or(f.Severity, e.Severity), t.now
+		e.Side = cmp.Or(e.Side, f.Side)
+	}
+}
+
+// past puts her episodes into the reader's terms.
+func (t *turn) past() []triage.Past {
+	days := func(at time.Time) int { return int(t.now.Sub(at) / (24 * time.Hour)) }
+	out := make([]triage.Past, 0, len(t.rec.Past)+1)
+	for _, e := range t.rec.Past {
+		p := triage.Past{Concept: e.Concept, Side: e.Side, FirstDaysAgo: days(e.First), LastDaysAgo: days(e.Last),
+			Times: e.Times, LastSeverity: cmp.Or(e.Severity, -1), Worsening: e.Worsening, Gone: e.Gone}
+		if e.ExpectedUntil.After(t.now) {
+			p.ExpectedDays = max(1, int(e.ExpectedUntil.Sub(t.now)/(24*time.Hour)))
+		}
+		out = append(out, p)
+	}
+	// A weight of 60 to 120 days ago is what a new one is compared with (clinical.md 6.6).
+	for _, w := range t.rec.Weights {
+		if d := days(w.At); d >= 60 && d <= 120 {
+			out = append(out, triage.Past{Concept: "weight", LastDaysAgo: d, LastSeverity: -1, KgBefore: w.Kg})
+			break
+		}
+	}
+	return out
+}
+
+// within says whether a day (2006-01-02) lies no more than so many days before now; Unknown when it is not known.
+func within(day string, now time.Time, days int) triage.Tri {
+	at, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return triage.Unknown
+	}
+	if now.Sub(at) <= time.Duration(days+1)*24*time.Hour {
+		return triage.Yes
+	}
+	return triage.No
+}
+
+// profile puts what her team knows into the reader's terms. On chemotherapy
+// means on it or within 6 weeks, immunotherapy within 12 months (clinical.md 2, UP6).
+func (t *turn) profile() triage.Profile {
+	p := t.rec.Patient.Profile
+	out := triage.Profile{
+		Lobular: p.Lobular, Side: p.Side, NodesRemoved: p.NodesRemoved, Lymphoedema: p.Lymphoedema,
+		Implant: p.Implant, Bisphosphonate: p.Bisphosphonate, Tablets: p.Tablets, Abemaciclib: p.Abemaciclib,
+		Male: p.Male, LivesAlone: p.LivesAlone,
+		OnChemo:       within(p.LastChemo, t.now, 42),
+		Immunotherapy: within(p.LastImmunotherapy, t.now, 365),
+	}
+	switch {
+	case p.OnChemo:
+		out.OnChemo = triage.Yes
+	case out.OnChemo == triage.Unknown && p.ChemoKnown:
+		out.OnChemo = triage.No
+	}
+	if p.Trastuzumab {
+		out.Trastuzumab = triage.Yes
+	}
+	if p.PostMenopause != nil {
+		out.PostMenopause = triage.No
+		if *p.PostMenopause {
+			out.PostMenopause = triage.Yes
+		}
+	}
+	if born, err := time.Parse(time.DateOnly, t.rec.Patient.BirthDate); err == nil {
+		out.Age = yearsBetween(born, t.now)
+	}
+	return out
+}
+
+func yearsBetween(born, now time.Time) int {
+	years := now.Year() - born.Year()
+	if now.YearDay() < time.Date(now.Year(), born.Month(), born.Day(), 0, 0, 0, 0, time.UTC).YearDay() {
+		years--
+	}
+	return years
+}
+
+// emergencyText tells her what to do now. It goes at any hour and whatever her
+// status, but not to somebody who has died, and not twice within two minutes.
+func (t *turn) emergencyText(reading triage.Reading) {
+	p := &t.rec.Patient
+	if p.Status == Ended && p.EndReason == "died" {
+		return
+	}
+	id := "safety.emergency"
+	switch p.Status {
+	case Stranger:
+		id = "stranger.emergency"
+	case Stopped, Ended:
+		id = "stopped.emergency"
+	}
+	concern := t.bot.content.EmergencyText(reading)
+	if concern != "" && (p.Status != Stranger || concern == "safety.emergency-crisis") {
+		id = concern
+	}
+	if t.told(id, 2*time.Minute) {
+		return
+	}
+	t.say(id, nil, PriorityEmergency)
+}
+
+// converse is the turn of an ordinary message: the talk goes on, a nurse gets
+// what she must get, and she is told by when.
+func (t *turn) converse(in Inbound, reading triage.Reading, words string) {
+	asked := t.question() != nil
+	opened := t.queue(reading, words)
+	t.promise(opened, asked)
+	if len(in.Media) > 0 && !t.told("photo.received", time.Hour) {
+		t.say("photo.received", nil, PriorityReply)
+	}
+	if asked {
+		t.step(flows.Event{Reply: &flows.Reply{Text: in.Text, Reading: reading}})
+		return
+	}
+	if len(opened) == 0 && reading.Level == triage.None && !t.told("thanks.received", 24*time.Hour) {
+		t.say("thanks.received", nil, PriorityReply)
+	}
+}

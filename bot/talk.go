@@ -1,0 +1,284 @@
+package bot
+
+import (
+	"fmt"
+	"time"
+
+	"lookout/flows"
+	"lookout/flows/triage"
+)
+
+// step moves the talk and carries out what follows.
+func (t *turn) step(e flows.Event) {
+	e.Now = t.now.In(t.zone())
+	state, effects, err := flows.Step(t.pack.Program(), t.rec.Talk, e, t.facts())
+	if err != nil {
+		t.entry(Entry{Kind: EntryFlow, Why: "the talk could not go on: " + err.Error()})
+		t.bot.log.Error("talk could not go on", "patient", t.rec.Patient.ID, "flow", t.rec.Talk.Flow, "err", err)
+		return
+	}
+	if state.Active() && state.Pack == "" {
+		state.Pack = t.pack.Digest()
+	}
+	t.rec.Talk = state
+	for _, effect := range effects {
+		t.effect(effect)
+	}
+	if !state.Active() {
+		t.rec.Talk = flows.State{}
+		t.unwakeTalk()
+	}
+}
+
+// effect carries out one thing that a flow asked for.
+func (t *turn) effect(e flows.Effect) {
+	switch {
+	case e.Say != nil:
+		priority := PriorityReply
+		if e.Say.Reminder {
+			priority = PriorityPlanned
+		}
+		t.say(e.Say.Text, nil, priority)
+	case e.Ask != nil:
+		t.say(e.Ask.Text, nil, PriorityReply)
+	case e.Escalate != nil:
+		x := e.Escalate
+		words := "(" + x.Reason + ")"
+		r := t.openRow(x.Concern, x.Level, x.Reason, words, nil)
+		t.promise([]raised{r}, true)
+	case e.SetTimer != nil:
+		// A timer speaks or gives up waiting for her: both belong into hours in
+		// which somebody can hear the answer.
+		when, _ := t.slot(e.SetTimer.At, e.SetTimer.Key)
+		if when.IsZero() {
+			when = e.SetTimer.At
+		}
+		t.wake(Wake{Key: "talk:" + e.SetTimer.Key, Kind: WakeTalk, At: when, Ref: e.SetTimer.Key})
+	case e.Save != nil:
+		t.save(e.Save)
+	case e.Ended != nil:
+		t.entry(Entry{Kind: EntryFlow, Ref: e.Ended.Flow, Why: "ended: " + e.Ended.Outcome, Pack: t.pack.Digest()})
+	}
+}
+
+// unwakeTalk takes back every timer of the talk.
+func (t *turn) unwakeTalk() {
+	kept := t.rec.Wakes[:0]
+	for _, w := range t.rec.Wakes {
+		if w.Kind != WakeTalk {
+			kept = append(kept, w)
+		}
+	}
+	t.rec.Wakes = kept
+}
+
+// begin starts a flow. A talk that is open ends first: two questions are never open at once.
+func (t *turn) begin(flow, why string) {
+	t.endTalk("superseded")
+	t.pack = t.bot.content
+	t.entry(Entry{Kind: EntryFlow, Ref: flow, Why: "began: " + why, Pack: t.pack.Digest()})
+	t.step(flows.Event{Start: flow})
+}
+
+// save keeps an answer that is about her.
+func (t *turn) save(s *flows.Save) {
+	switch s.Field {
+	case "consent":
+		yes := s.Answer.Kind == triage.SaidYes
+		t.consent(yes, "patient", "answered the invitation")
+	case "weight":
+		if s.Answer.Kind == triage.Value && s.Answer.Number > 0 {
+			t.rec.Weights = append(t.rec.Weights, Weight{At: t.now, Kg: s.Answer.Number})
+		}
+	}
+	t.entry(Entry{Kind: EntryFlow, Ref: s.Field, By: "patient", Why: "she answered: " + answerWords(s.Answer)})
+}
+
+// answerWords says an answer in a word or two, for the nurse.
+func answerWords(a triage.Answer) string {
+	switch a.Kind {
+	case triage.Value:
+		if a.DaysAgo > 0 {
+			return fmt.Sprintf("%d days ago", a.DaysAgo)
+		}
+		return fmt.Sprintf("%g", a.Number)
+	case triage.Chosen:
+		return a.Option
+	case triage.NoAnswer:
+		return "nothing that could be read"
+	}
+	return string(a.Kind)
+}
+
+// facts are what the conditions of a flow may ask about.
+func (t *turn) facts() flows.Facts {
+	p := t.profile()
+	profile := map[string]any{
+		"lobular": p.Lobular, "side": p.Side, "nodes_removed": p.NodesRemoved, "lymphoedema": p.Lymphoedema,
+		"implant": p.Implant, "bisphosphonate": p.Bisphosphonate, "tablets": p.Tablets, "abemaciclib": p.Abemaciclib,
+		"male": p.Male, "lives_alone": p.LivesAlone,
+	}
+	for name, v := range map[string]triage.Tri{"on_chemo": p.OnChemo, "immunotherapy": p.Immunotherapy,
+		"trastuzumab": p.Trastuzumab, "post_menopause": p.PostMenopause} {
+		if v != triage.Unknown {
+			profile[name] = v == triage.Yes
+		}
+	}
+	if p.Age > 0 {
+		profile["age"] = p.Age
+	}
+	past := make(map[string]int, len(t.rec.Past))
+	for _, e := range t.rec.Past {
+		if !e.Gone {
+			past[e.Concept] = int(t.now.Sub(e.Last) / (24 * time.Hour))
+		}
+	}
+	s := t.bot.service
+	return flows.Facts{
+		Profile: profile, Open: s.Hours.Open(t.now),
+		Service: map[string]any{"open_access": s.OpenAccess, "nation": s.Nation},
+		Past:    past,
+	}
+}
+
+// command gives the command word that the message is, or "". The carrier's own
+// word counts as hers: after STOP it lets nothing through.
+func (t *turn) command(in Inbound, reading triage.Reading) string {
+	switch in.OptOut {
+	case "STOP":
+		return "stop"
+	case "START":
+		return "start"
+	case "HELP":
+		return "help"
+	}
+	return reading.Command
+}
+
+// obey does what a command word asks for.
+func (t *turn) obey(in Inbound, command string) {
+	p := &t.rec.Patient
+	silent := in.OptOut != "" // the carrier has answered already, or lets nothing through
+	switch command {
+	case "stop":
+		t.stop("patient", "said stop", !silent)
+		return
+	case "start":
+		switch p.Status {
+		case Stopped, Paused, Invited:
+			t.consent(true, "patient", "said start")
+			return
+		case Ended:
+			t.contactRequest("She said START after her follow-up had ended.")
+			return
+		}
+		if !silent {
+			t.say("command.start", nil, PriorityReply)
+		}
+		return
+	}
+	if p.Status == Stopped || p.Status == Ended {
+		// She may ask for help or for a nurse all the same; the answer to that is wanted.
+		if command == "call" {
+			t.contactRequest("She asked to be rung.")
+		}
+		if command != "help" && command != "call" {
+			return
+		}
+	}
+	switch command {
+	case "pause":
+		until := t.now.AddDate(0, 0, pauseDays)
+		p.Status, p.PausedUntil = Paused, until
+		t.endTalk("paused")
+		t.wake(Wake{Key: "resume", Kind: WakeResume, At: until})
+		t.entry(Entry{Kind: EntryStatus, By: "patient", Why: "paused until " + until.Format(time.DateOnly)})
+		t.say("command.pause", map[string]string{"by": dayWords(until.In(t.zone()), p.Locale)}, PriorityReply)
+	case "call":
+		if p.Status != Stopped && p.Status != Ended {
+			t.contactRequest("She asked to be rung.")
+		}
+	case "later":
+		t.later()
+	case "help", "signs":
+		t.say("command."+command, nil, PriorityReply)
+	}
+}
+
+const pauseDays = 28
+
+// dayWords writes a day as a patient reads it.
+func dayWords(day time.Time, locale string) string {
+	if len(locale) >= 2 && locale[:2] == "cy" {
+		return fmt.Sprintf("%s %d/%d", daysWelsh[day.Weekday()], day.Day(), day.Month())
+	}
+	return fmt.Sprintf("%s %d %s", daysEnglish[day.Weekday()], day.Day(), day.Month())
+}
+
+// contactRequest puts her wish to speak to somebody before a nurse and tells her by when.
+func (t *turn) contactRequest(reason string) {
+	r := t.openRow("contact-request", triage.Routine, reason, "("+reason+")", nil)
+	t.say("command.call", t.byVars(&r.row), PriorityReply)
+}
+
+// later asks the open question again tomorrow, in sending hours.
+func (t *turn) later() {
+	if t.rec.Talk.Active() {
+		when, _ := t.slot(t.now.Add(20*time.Hour), "later")
+		t.wake(Wake{Key: "later", Kind: WakeTalk, At: when, Ref: flows.TimerAskAgain(t.rec.Talk)})
+	}
+	t.say("command.later", nil, PriorityReply)
+}
+
+// stop ends everything unasked. Her open rows stay: a nurse rings instead.
+func (t *turn) stop(by, how string, confirm bool) {
+	p := &t.rec.Patient
+	if p.Status == Stranger {
+		return
+	}
+	t.endTalk("stopped")
+	if p.Status != Ended {
+		p.Status = Stopped
+	}
+	p.Consents = append(p.Consents, Consent{To: t.channel(), Yes: false, At: t.now, By: by, How: how})
+	t.entry(Entry{Kind: EntryConsent, By: by, Why: "stopped all texts: " + how})
+	t.unwake("plan")
+	t.unwake("resume")
+	t.cancelPlanned()
+	if confirm {
+		t.say("command.stop", nil, PriorityReply)
+	}
+}
+
+// consent records a yes or no to texts, and starts or ends what depends on it.
+func (t *turn) consent(yes bool, by, how string) {
+	p := &t.rec.Patient
+	p.Consents = append(p.Consents, Consent{To: t.channel(), Yes: yes, At: t.now, By: by, How: how})
+	if !yes {
+		p.Status = Stopped
+		t.entry(Entry{Kind: EntryConsent, By: by, Why: "said no to texts: " + how})
+		t.unwake("plan")
+		return
+	}
+	was := p.Status
+	p.Status, p.PausedUntil = Active, time.Time{}
+	t.unwake("resume")
+	t.entry(Entry{Kind: EntryConsent, By: by, Why: "said yes to texts: " + how})
+	t.planNext("")
+	switch was {
+	case Stopped, Paused:
+		t.say("command.start", nil, PriorityReply)
+	case Invited:
+		if !t.rec.Talk.Active() { // the invitation's own flow says it otherwise
+			t.say("welcome.consented", nil, PriorityReply)
+		}
+	}
+}
+
+// cancelPlanned takes back the unasked texts that have not left.
+func (t *turn) cancelPlanned() {
+	if t.rec.LastPlanned != "" {
+		t.change.Cancel = append(t.change.Cancel, t.rec.LastPlanned)
+		t.rec.LastPlanned = ""
+	}
+}
