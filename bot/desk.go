@@ -472,3 +472,6 @@ func (b *Bot) Users(ctx context.Context) ([]User, error) {
 	slices.SortFunc(users, func(x, y User) int { return strings.Compare(x.Email, y.Email) })
 	return users, nil
 }
+
+// Seen says whether a change with this key was committed.
+func (b *Bot) Seen(ctx context.Context, key string) (bool, error) { return b.store.Seen(ctx, key) }
