@@ -1,0 +1,32 @@
+# `make` alone lists what there is.
+GO ?= go
+export CGO_ENABLED ?= 1
+
+.PHONY: help test lint build demo bench fuzz torture
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+test: lint ## everything that must pass before a change lands (sets up what it needs)
+	$(GO) test -race -timeout 18m ./...
+
+lint:
+	@command -v gcc >/dev/null || { echo "gcc is missing, and -race needs it: apt-get install build-essential"; exit 1; }
+	@test -z "$$(gofmt -l bot channels cmd content flows scheduler)" || { echo "not formatted:"; gofmt -l bot channels cmd content flows scheduler; exit 1; }
+	$(GO) vet ./...
+
+build: ## the one binary, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/lookout ./cmd/lookout
+
+demo: ## everything on this machine, with made-up patients
+	$(GO) run ./cmd/lookout demo
+
+bench: ## the benchmarks
+	$(GO) test -run xxx -bench . -benchmem ./...
+
+fuzz: ## each fuzz target for a minute
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	  echo "== $$p $$f"; $(GO) test -run xxx -fuzz "^$$f\$$" -fuzztime 60s $$p || exit 1; done; done
+
+torture: ## kill -9 under load, 200 times
+	LOOKOUT_KILLS=200 $(GO) test -run TestKill -timeout 60m ./cmd/lookout
