@@ -15,7 +15,7 @@ func ParseNHSNumber(text string) (string, error) {
 		return r
 	}, strings.TrimSpace(text))
 	if len(digits) != 10 {
-		return "", &FieldError{"nhs_number", "must have 10 digits, for example 999 123 4567"}
+		return "", &FieldError{"nhs_number", "must have 10 digits, for example 999 012 3454"}
 	}
 	sum, same := 0, true
 	for i := range 10 {

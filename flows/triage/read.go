@@ -63,6 +63,7 @@ func Read(lex *Lexicon, message string, question *Question, profile Profile, his
 	r.matches = lex.find(r.tokens)
 	r.findings()
 	r.answer()
+	r.giveWay()
 	r.combine()
 	r.level()
 	return r.out
@@ -309,6 +310,28 @@ func (r *reader) add(f Finding) {
 		return
 	}
 	r.out.Findings = append(r.out.Findings, f)
+}
+
+// giveWay takes out what is vague where she has also named something definite,
+// which takes over its level: "my back is agony" is one concern, not two.
+func (r *reader) giveWay() {
+	top := -1
+	for i, f := range r.out.Findings {
+		if c := r.lex.concepts[f.Concept]; f.Polarity == "said" && f.Level >= Soon && !c.Vague && (top < 0 || f.Level > r.out.Findings[top].Level) {
+			top = i
+		}
+	}
+	if top < 0 {
+		return
+	}
+	for _, f := range r.out.Findings {
+		if r.lex.concepts[f.Concept].Vague && f.Polarity == "said" && f.Level > r.out.Findings[top].Level {
+			r.out.Findings[top].Level, r.out.Findings[top].Rule = f.Level, f.Rule
+		}
+	}
+	r.out.Findings = slices.DeleteFunc(r.out.Findings, func(f Finding) bool {
+		return r.lex.concepts[f.Concept].Vague && f.Polarity == "said"
+	})
 }
 
 var dayUnits = map[string]int{"day": 1, "days": 1, "week": 7, "weeks": 7, "fortnight": 7, "month": 30, "months": 30, "year": 365, "years": 365, "hours": 0, "hour": 0}

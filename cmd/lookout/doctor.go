@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lookout/bot/sqlitestore"
+	"lookout/channels/sms"
+)
+
+type doctorCmd struct {
+	Settings string `help:"The settings file." default:"lookout.yaml" placeholder:"FILE"`
+}
+
+// Help is shown by lookout doctor --help.
+func (*doctorCmd) Help() string { return "Example:\n  lookout doctor --settings /etc/lookout.yaml" }
+
+// Run checks everything that lookout stands on, each on its own.
+func (c *doctorCmd) Run(e *env) error {
+	sick := 0
+	report := func(what string, err error, good string) {
+		if err == nil {
+			fmt.Fprintf(e.out, "ok    %-9s %s\n", what, good)
+			return
+		}
+		sick++
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(e.out, "FAULT %-9s %s\n", what, line)
+		}
+	}
+	s, err := loadSettings(c.Settings, e.getenv, os.Environ())
+	s.defaults()
+	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
+	pack, err := s.pack()
+	report("content", err, "no faults; not approved by a clinician")
+	if pack != nil {
+		team, err := s.team(pack)
+		report("service", err, "hours, calendar and numbers can be read")
+		if err == nil && len(team.Duty) == 0 {
+			report("paging", errors.New("nobody is on the paging list: an emergency would page nobody: set service.duty"), "")
+		}
+	}
+	path := strings.TrimPrefix(s.Store, "sqlite:")
+	store, err := sqlitestore.Open(e.ctx, path)
+	if err == nil {
+		_, err = store.Stats(e.ctx, time.Now())
+		err = errors.Join(err, store.Close())
+	}
+	report("store", err, path)
+	report("disk", diskRoom(filepath.Dir(path)), "at least 1 GB is free")
+	if s.Twilio.AccountSID == "" {
+		report("twilio", errors.New("not checked: there are no credentials"), "")
+	} else {
+		report("twilio", c.twilio(e.ctx, s), "the account and the token are right")
+		report("clock", clockRight(e.ctx, s.Twilio.APIURL), "agrees with Twilio's within a minute")
+	}
+	if sick > 0 {
+		return fmt.Errorf("%d things need attention", sick)
+	}
+	return nil
+}
+
+func (*doctorCmd) twilio(ctx context.Context, s *settings) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	client, err := sms.NewClient(sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, APIURL: s.Twilio.APIURL}, nil)
+	if err != nil {
+		return err
+	}
+	if err := client.Check(ctx); err != nil {
+		return fmt.Errorf("%w: compare account_sid and auth_token with Twilio's console, and see whether this machine may reach api.twilio.com", err)
+	}
+	return nil
+}
+
+// diskRoom says whether the store has room to grow.
+func diskRoom(folder string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return fmt.Errorf("%s: %w", folder, err)
+	}
+	if free := st.Bavail * uint64(st.Bsize); free < 1<<30 {
+		return fmt.Errorf("%s has %d MB left: make room, a message that cannot be kept is refused", folder, free>>20)
+	}
+	return nil
+}
+
+// clockRight compares this machine's clock with Twilio's.
+func clockRight(ctx context.Context, base string) error {
+	if base == "" {
+		base = "https://api.twilio.com"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, base, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return errors.New("not checked: Twilio cannot be reached")
+	}
+	response.Body.Close()
+	theirs, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return errors.New("not checked: Twilio's answer has no date")
+	}
+	if off := time.Since(theirs).Abs(); off > time.Minute {
+		return fmt.Errorf("this machine's clock is off by %s: turn on NTP", off.Round(time.Second))
+	}
+	return nil
+}

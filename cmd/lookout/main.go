@@ -1,0 +1,89 @@
+// Command lookout looks out for people after primary breast cancer: it sends
+// them check-ins, reads every reply, and puts the worrying ones into their
+// breast care nurse's queue.
+//
+// This package holds flags, settings and wiring, and nothing that decides
+// anything: start reading at serve.go, and follow bot.Receive from there.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is every command, with its help.
+type cli struct {
+	Demo   demoCmd   `cmd:"" help:"Run everything on this machine with made-up patients. No account, no other server, no network."`
+	Serve  serveCmd  `cmd:"" help:"Serve patients."`
+	Triage triageCmd `cmd:"" help:"Read messages, one JSON object a line, and write a reading for each."`
+	Flows  flowsCmd  `cmd:"" help:"Check, draw or play the flows."`
+	Users  usersCmd  `cmd:"" help:"Manage who may sign in at the desk."`
+	Doctor doctorCmd `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
+}
+
+// env is what commands get from outside, so that they can be tested in-process.
+type env struct {
+	ctx    context.Context
+	in     io.Reader
+	out    io.Writer
+	err    io.Writer
+	getenv func(string) string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:]), os.Stderr))
+}
+
+// exitCode reports an error and gives the code to leave with: 0 only on success.
+func exitCode(err error, to io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	var parse *kong.ParseError
+	if errors.As(err, &parse) {
+		fmt.Fprintf(to, "lookout: %v\nTry: lookout --help\n", err)
+		return 2
+	}
+	fmt.Fprintf(to, "lookout: %v\n", err)
+	return 1
+}
+
+// errHelp ends a run that only printed help.
+var errHelp = errors.New("help was printed")
+
+// run runs one command line.
+func run(e *env, args []string) (err error) {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("lookout"),
+		kong.Description("Looks out for people after primary breast cancer: check-ins by text, every reply read, the worrying ones in their nurse's queue."),
+		kong.Writers(e.out, e.err), kong.Bind(e), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Exit(func(int) { panic(errHelp) }))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if p := recover(); p == errHelp {
+			err = nil
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	return k.Run(e)
+}

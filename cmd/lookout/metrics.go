@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"lookout/bot"
+)
+
+// metrics are what a service watches. No label ever holds anything of a patient.
+type metrics struct {
+	registry *prometheus.Registry
+	jobs     *prometheus.HistogramVec
+	failed   *prometheus.CounterVec
+}
+
+// storeMetrics reads the store's counts at each scrape.
+type storeMetrics struct {
+	store                                               bot.Store
+	now                                                 func() time.Time
+	rows, outgoing, wakes, patients, overdue, oldestOut *prometheus.Desc
+}
+
+func newMetrics(_ *bot.Bot, store bot.Store, now func() time.Time) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"job"}),
+		failed:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_job_failures_total", Help: "Runs of a job that failed."}, []string{"job"}),
+	}
+	describe := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("lookout_"+name, help, labels, nil)
+	}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, &storeMetrics{
+		store: store, now: now,
+		rows:      describe("queue_rows", "Rows that are not closed.", "state", "level"),
+		outgoing:  describe("outgoing_messages", "Messages that are not settled."),
+		oldestOut: describe("outgoing_oldest_seconds", "Age of the oldest message that may leave."),
+		wakes:     describe("wakes_due", "Patients with something due."),
+		patients:  describe("patients", "People on record."),
+		overdue:   describe("queue_overdue_seconds", "By how much the oldest promise is missed; 0 when none is."),
+	})
+	return m
+}
+
+func (m *metrics) ran(job string, took time.Duration, err error) {
+	m.jobs.WithLabelValues(job).Observe(took.Seconds())
+	if err != nil {
+		m.failed.WithLabelValues(job).Inc()
+	}
+}
+
+// Describe is part of prometheus.Collector.
+func (s *storeMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.rows, s.outgoing, s.oldestOut, s.wakes, s.patients, s.overdue} {
+		to <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (s *storeMetrics) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	now := s.now()
+	st, err := s.store.Stats(ctx, now)
+	if err != nil {
+		to <- prometheus.NewInvalidMetric(s.patients, err)
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for state, levels := range st.Rows {
+		for level, n := range levels {
+			gauge(s.rows, float64(n), string(state), level)
+		}
+	}
+	gauge(s.outgoing, float64(st.Outgoing))
+	gauge(s.wakes, float64(st.WakesDue))
+	gauge(s.patients, float64(st.Patients))
+	age := func(t time.Time) float64 {
+		if t.IsZero() {
+			return 0
+		}
+		return max(0, now.Sub(t).Seconds())
+	}
+	gauge(s.oldestOut, age(st.OldestOut))
+	gauge(s.overdue, age(st.OldestDue))
+}

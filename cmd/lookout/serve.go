@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+	_ "time/tzdata" // the zones, where the machine has none
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"lookout/bot"
+	"lookout/bot/sqlitestore"
+	"lookout/channels/api"
+	"lookout/channels/sms"
+	"lookout/content"
+	"lookout/scheduler"
+)
+
+type serveCmd struct {
+	Settings string `help:"The settings file." default:"lookout.yaml" placeholder:"FILE"`
+	Unsigned bool   `help:"Serve a content pack that no clinician has signed."`
+}
+
+// Help is shown by lookout serve --help.
+func (*serveCmd) Help() string {
+	return "Example:\n  LOOKOUT_PUBLIC_URL=https://lookout.example.nhs.uk lookout serve --settings /etc/lookout.yaml --unsigned"
+}
+
+// Run serves until it is told to stop, and then ends within 10 seconds.
+func (c *serveCmd) Run(e *env) error {
+	s, pack, team, err := c.load(e)
+	if err != nil {
+		return err
+	}
+	if !c.Unsigned {
+		return errors.New("no clinician has signed this content: serve it with --unsigned, by name, or wait for a signed pack")
+	}
+	log := slog.New(slog.NewTextHandler(e.err, nil))
+	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
+	if err != nil {
+		return err
+	}
+	return p.serve(e.ctx, func(addr string) {
+		fmt.Fprintf(e.out, "lookout serves %s on http://%s (content not approved by a clinician)\n", team.Name, addr)
+	})
+}
+
+// load reads and checks everything, and reports all faults at once.
+func (c *serveCmd) load(e *env) (*settings, *content.Pack, *bot.Service, error) {
+	s, err := loadSettings(c.Settings, e.getenv, os.Environ())
+	if s == nil {
+		return nil, nil, nil, err
+	}
+	s.defaults()
+	faults := []error{err, s.check()}
+	pack, err := s.pack()
+	faults = append(faults, err)
+	var team *bot.Service
+	if pack != nil {
+		team, err = s.team(pack)
+		faults = append(faults, err)
+	}
+	return s, pack, team, errors.Join(faults...)
+}
+
+// process is one running lookout.
+type process struct {
+	settings *settings
+	store    bot.Store
+	bot      *bot.Bot
+	twilio   *sms.Client
+	jobs     *scheduler.Scheduler
+	mux      *http.ServeMux
+	log      *slog.Logger
+	metrics  *metrics
+}
+
+// newProcess opens the store and wires the parts. Nothing runs yet.
+func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.Service, log *slog.Logger, now func() time.Time) (*process, error) {
+	store, err := sqlitestore.Open(ctx, strings.TrimPrefix(s.Store, "sqlite:"))
+	if err != nil {
+		return nil, err
+	}
+	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux()}
+	fail := func(err error) (*process, error) { return nil, errors.Join(err, store.Close()) }
+	p.twilio, err = sms.NewClient(sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
+		MessagingService: s.Twilio.MessagingServiceSID, APIURL: s.Twilio.APIURL, PublicURL: s.PublicURL}, nil)
+	if err != nil {
+		return fail(err)
+	}
+	p.bot, err = bot.New(ctx, bot.Config{
+		Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log,
+		Outlets: map[string]bot.Outlet{
+			sms.Channel: {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: time.Minute, JoinUpTo: 300},
+		},
+	})
+	if err != nil {
+		return fail(err)
+	}
+	p.metrics = newMetrics(p.bot, store, now)
+	p.routes(now)
+	if p.jobs, err = scheduler.New(p.jobList(now), log, p.metrics.ran); err != nil {
+		return fail(err)
+	}
+	return p, nil
+}
+
+// routes is every address that lookout answers.
+func (p *process) routes(now func() time.Time) {
+	webhooks := &sms.Webhooks{Bot: p.bot, Service: p.bot.Service().ID, AuthToken: p.settings.Twilio.AuthToken, PublicURL: p.settings.PublicURL, Now: now, Log: p.log}
+	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
+	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
+	api.Register(p.mux) // /api/v1/…, GET /openapi.json
+	p.mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
+	p.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := p.store.Stats(ctx, now()); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+}
+
+// sweepBack is how far back the sweep of Twilio's log looks: longer than any
+// outage that nobody has noticed.
+const sweepBack = 48 * time.Hour
+
+// jobList is every job that ticks, with its reason.
+func (p *process) jobList(now func() time.Time) []scheduler.Job {
+	service := p.bot.Service().ID
+	return []scheduler.Job{
+		{Name: "wake", Every: "@every 1s", AtStart: true, Why: "check-ins, reminders, leases, promises and pages fall due by the clock",
+			Run: func(ctx context.Context) error { _, err := p.bot.Wake(ctx); return err }},
+		{Name: "deliver", Every: "@every 1s", AtStart: true, Why: "retries fall due by the clock, and a send that was cut off must be settled",
+			Run: func(ctx context.Context) error { _, err := p.bot.Deliver(ctx); return err }},
+		{Name: "sweep", Every: "@every 3m", AtStart: true, Why: "Twilio gives up on a webhook after one try: what never reached us is in its log",
+			Run: func(ctx context.Context) error {
+				n, err := p.twilio.Sweep(ctx, p.bot, service, now().Add(-sweepBack))
+				if n > 0 {
+					p.log.Warn("the sweep took in messages that had never reached us", "messages", n)
+				}
+				return err
+			}},
+		{Name: "tidy", Every: "@every 1h", Why: "sessions and links that have run out are removed",
+			Run: func(ctx context.Context) error { _, err := p.store.Sweep(ctx, now()); return err }},
+	}
+}
+
+// serve answers until ctx ends: then it takes nothing new, finishes what is under
+// way, and closes the store, all within 10 seconds.
+func (p *process) serve(ctx context.Context, ready func(addr string)) error {
+	listener, err := net.Listen("tcp", p.settings.Addr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
+	}
+	server := &http.Server{Handler: p.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
+	working, stopWorking := context.WithCancel(context.Background())
+	defer stopWorking()
+	delivered := make(chan error, 1)
+	go func() { delivered <- p.bot.Run(working) }()
+	p.jobs.Start()
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	ready(listener.Addr().String())
+	select {
+	case <-ctx.Done():
+	case err = <-served:
+	}
+	closing, cancel := context.WithTimeout(context.Background(), 9*time.Second)
+	defer cancel()
+	if e := server.Shutdown(closing); e != nil {
+		err = errors.Join(err, fmt.Errorf("stop taking requests: %w", e), server.Close())
+	}
+	err = errors.Join(err, p.jobs.Stop(closing))
+	stopWorking()
+	err = errors.Join(err, <-delivered, p.store.Close())
+	p.log.Info("stopped")
+	return err
+}

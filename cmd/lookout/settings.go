@@ -1,0 +1,279 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"lookout/bot"
+	"lookout/channels/sms"
+	"lookout/content"
+)
+
+// settings are those of lookout.yaml; the ones with a name in env can each be
+// given by the environment, which wins.
+type settings struct {
+	Addr      string `yaml:"addr"`
+	PublicURL string `yaml:"public_url"`
+	Store     string `yaml:"store"`
+	Content   string `yaml:"content"`
+	APIToken  string `yaml:"api_token"`
+	Twilio    struct {
+		AccountSID          string  `yaml:"account_sid"`
+		AuthToken           string  `yaml:"auth_token"`
+		From                string  `yaml:"from"`
+		MessagingServiceSID string  `yaml:"messaging_service_sid"`
+		APIURL              string  `yaml:"api_url"`
+		PerSecond           float64 `yaml:"per_second"`
+	} `yaml:"twilio"`
+	Service serviceSettings `yaml:"service"`
+}
+
+// serviceSettings are one hospital team's.
+type serviceSettings struct {
+	ID         string            `yaml:"id"`
+	Name       string            `yaml:"name"`
+	Nation     string            `yaml:"nation"`
+	TimeZone   string            `yaml:"time_zone"`
+	OpenAccess *bool             `yaml:"open_access"`
+	NurseLine  string            `yaml:"nurse_line"`
+	CancerLine string            `yaml:"cancer_line"`
+	Hours      map[string]string `yaml:"hours"`  // monday: "09:00-12:30 13:30-17:00"
+	Closed     map[string]string `yaml:"closed"` // "2026-12-29": "team day"
+	SendFrom   string            `yaml:"send_from"`
+	SendUntil  string            `yaml:"send_until"`
+	SendBefore string            `yaml:"send_before_close"`
+	PageEvery  string            `yaml:"page_every"`
+	ClaimHolds string            `yaml:"claim_holds"`
+	Duty       []dutySettings    `yaml:"duty"`
+}
+
+type dutySettings struct {
+	Name  string `yaml:"name"`
+	Phone string `yaml:"phone"`
+}
+
+// variables are the settings that the environment may give.
+func (s *settings) variables() map[string]*string {
+	return map[string]*string{
+		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken,
+		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
+		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
+	}
+}
+
+// loadSettings reads the file (none: only the environment and what follows from
+// it) and the environment. A misspelt setting is an error.
+func loadSettings(path string, getenv func(string) string, environ []string) (*settings, error) {
+	s := &settings{}
+	var faults []error
+	data, err := os.ReadFile(path)
+	switch {
+	case err == nil:
+		if err := yaml.Load(data, s, yaml.WithKnownFields()); err != nil {
+			var many *yaml.LoadErrors
+			if errors.As(err, &many) {
+				for _, e := range many.Errors {
+					faults = append(faults, fmt.Errorf("%s:%d: %s", path, e.Mark.Line, e.Message))
+				}
+			} else {
+				faults = append(faults, fmt.Errorf("%s: %w", path, err))
+			}
+		}
+	case !errors.Is(err, os.ErrNotExist) || path != defaultSettings:
+		faults = append(faults, fmt.Errorf("settings: %w", err))
+	}
+	variables := s.variables()
+	for name, to := range variables {
+		if value := getenv(name); value != "" {
+			*to = value
+		}
+	}
+	for _, line := range environ {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, "LOOKOUT_") && variables[name] == nil && !slices.Contains(notSettings, name) {
+			faults = append(faults, fmt.Errorf("%s: there is no such setting: the ones that the environment can give are in docs/settings.md", name))
+		}
+	}
+	return s, errors.Join(faults...)
+}
+
+const defaultSettings = "lookout.yaml"
+
+// notSettings are variables of ours that are no settings: they steer the tests.
+var notSettings = []string{"LOOKOUT_KILLS"}
+
+// defaults fills in what is not set.
+func (s *settings) defaults() {
+	fill := func(to *string, value string) {
+		if *to == "" {
+			*to = value
+		}
+	}
+	fill(&s.Addr, "127.0.0.1:8080")
+	fill(&s.Store, "sqlite:lookout.db")
+	if s.PublicURL == "" {
+		s.PublicURL = "http://" + s.Addr
+	}
+	s.PublicURL = strings.TrimRight(s.PublicURL, "/")
+	if s.Twilio.PerSecond == 0 {
+		s.Twilio.PerSecond = 50
+	}
+	v := &s.Service
+	fill(&v.ID, "anytown")
+	fill(&v.Name, "Your NHS breast nurses")
+	fill(&v.Nation, "england-and-wales")
+	fill(&v.TimeZone, "Europe/London")
+	fill(&v.NurseLine, "your nurses' number")
+	fill(&v.CancerLine, "the number on your chemotherapy card")
+	fill(&v.SendFrom, "10:00")
+	fill(&v.SendUntil, "16:00")
+	fill(&v.SendBefore, "1h")
+	fill(&v.PageEvery, "5m")
+	fill(&v.ClaimHolds, "30m")
+	if len(v.Hours) == 0 {
+		v.Hours = map[string]string{}
+		for _, day := range weekdays[1:6] {
+			v.Hours[day] = "09:00-17:00"
+		}
+	}
+}
+
+var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+var serviceID = regexp.MustCompile(`^[a-z][a-z0-9]{1,30}$`)
+
+// check finds every fault of the settings at once.
+func (s *settings) check() error {
+	var faults []error
+	fault := func(name, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
+		fault("addr", "must be a host and a port, like 127.0.0.1:8080")
+	}
+	if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" {
+		fault("public_url", "must be the address at which Twilio and people reach lookout, like https://lookout.example.nhs.uk")
+	}
+	switch kind, rest, _ := strings.Cut(s.Store, ":"); {
+	case kind == "sqlite" && rest != "":
+	case strings.HasPrefix(kind, "redis"):
+		fault("store", "a Redis store is not in this release: use sqlite:PATH")
+	default:
+		fault("store", "must be sqlite:PATH")
+	}
+	t := &s.Twilio
+	switch {
+	case t.AccountSID == "" && t.AuthToken == "":
+		fault("twilio.account_sid", "is missing, and twilio.auth_token too: both are on the first page of Twilio's console")
+	case t.AccountSID == "":
+		fault("twilio.account_sid", "is missing: it is on the first page of Twilio's console, and begins with AC")
+	case t.AuthToken == "":
+		fault("twilio.auth_token", "is missing: it is on the first page of Twilio's console")
+	}
+	if (t.From == "") == (t.MessagingServiceSID == "") {
+		fault("twilio.from", "set exactly one of twilio.from (a number) and twilio.messaging_service_sid")
+	}
+	if t.PerSecond < 0 {
+		fault("twilio.per_second", "must not be below 0")
+	}
+	if s.APIToken != "" && len(s.APIToken) < 16 {
+		fault("api_token", "must have at least 16 characters")
+	}
+	return errors.Join(faults...)
+}
+
+// team makes the service of the settings, and finds its faults.
+func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
+	v := &s.Service
+	var faults []error
+	fault := func(name, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("service.%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	team := &bot.Service{ID: v.ID, Name: v.Name, Nation: v.Nation, OpenAccess: v.OpenAccess == nil || *v.OpenAccess, NurseLine: v.NurseLine, CancerLine: v.CancerLine,
+		Promise: bot.DefaultPromise}
+	if !serviceID.MatchString(v.ID) {
+		fault("id", "must be 2 to 31 small letters and digits")
+	}
+	if !pack.HasNation(v.Nation) {
+		fault("nation", "must be one of %s", strings.Join(pack.Nations(), ", "))
+	}
+	var err error
+	if team.Location, err = time.LoadLocation(v.TimeZone); err != nil {
+		fault("time_zone", "is not a time zone like Europe/London")
+		team.Location = time.UTC
+	}
+	team.Hours.Location = team.Location
+	for day, text := range v.Hours {
+		i := slices.Index(weekdays, strings.ToLower(day))
+		if i < 0 {
+			fault("hours", "%q is not a day of the week", day)
+			continue
+		}
+		spells, err := bot.ParseSpells(text)
+		if err != nil {
+			fault("hours."+day, "%v", err)
+		}
+		team.Hours.Week[i] = spells
+	}
+	for day := range v.Closed {
+		if _, err := time.Parse(time.DateOnly, day); err != nil {
+			fault("closed", "%q is not a date like 2026-12-29", day)
+		}
+	}
+	closed := v.Closed
+	team.Hours.Closed = func(day time.Time) string {
+		if why, ok := closed[day.Format(time.DateOnly)]; ok {
+			return why
+		}
+		return pack.Holiday(v.Nation, day)
+	}
+	clock := func(name, text string) int {
+		spells, err := bot.ParseSpells(text + "-24:00")
+		if err != nil || len(spells) != 1 {
+			fault(name, "must be a time of day like 10:00")
+			return 0
+		}
+		return spells[0].From
+	}
+	length := func(name, text string) time.Duration {
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			fault(name, "must be a length of time like 5m or 1h30m")
+		}
+		return d
+	}
+	team.Sending = bot.Sending{From: clock("send_from", v.SendFrom), To: clock("send_until", v.SendUntil), Before: length("send_before_close", v.SendBefore)}
+	team.PageEvery, team.Lease = length("page_every", v.PageEvery), length("claim_holds", v.ClaimHolds)
+	if team.Sending.From >= team.Sending.To {
+		fault("send_until", "must come after send_from")
+	}
+	for i, d := range v.Duty {
+		number, err := sms.ParseNumber(d.Phone)
+		if err != nil || d.Name == "" {
+			fault(fmt.Sprintf("duty[%d]", i), "needs a name, and a phone that %v", sms.ErrNumber)
+			continue
+		}
+		team.Duty = append(team.Duty, bot.Duty{Name: d.Name, Addresses: []bot.Address{{Channel: sms.Channel, At: number}}})
+	}
+	return team, errors.Join(faults...)
+}
+
+// pack loads the content of the settings.
+func (s *settings) pack() (*content.Pack, error) {
+	if s.Content == "" {
+		return content.Load(content.Embedded())
+	}
+	if info, err := os.Stat(s.Content); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("content: %s is not a folder", s.Content)
+	}
+	return content.Load(os.DirFS(s.Content))
+}
