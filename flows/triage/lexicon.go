@@ -41,7 +41,7 @@ type Concept struct {
 	Level  Level  // of the concept by itself
 	Severe Level  // when she calls it severe or scores it 8 or more; at least Level
 	New    bool   // being new, or lasting, is what makes it count: an old unchanged one is harmless
-	Vague  bool  // says less than others: it gives way to what is named beside it
+	Vague  bool   // says less than others: it gives way to what is named beside it
 	Source string
 	Ask    []string // what a nurse asks next
 }
