@@ -17,6 +17,7 @@ import (
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
 	"lookout/channels/api"
+	"lookout/channels/desk"
 	"lookout/channels/sms"
 	"lookout/content"
 	"lookout/scheduler"
@@ -79,6 +80,7 @@ type process struct {
 	mux      *http.ServeMux
 	log      *slog.Logger
 	metrics  *metrics
+	stopping chan struct{} // closed when the server stops
 }
 
 // newProcess opens the store and wires the parts. Nothing runs yet.
@@ -87,7 +89,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return nil, err
 	}
-	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux()}
+	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux(), stopping: make(chan struct{})}
 	fail := func(err error) (*process, error) { return nil, errors.Join(err, store.Close()) }
 	p.twilio, err = sms.NewClient(sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
 		MessagingService: s.Twilio.MessagingServiceSID, APIURL: s.Twilio.APIURL, PublicURL: s.PublicURL}, nil)
@@ -104,7 +106,9 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 		return fail(err)
 	}
 	p.metrics = newMetrics(p.bot, store, now)
-	p.routes(now)
+	if err := p.routes(now); err != nil {
+		return fail(err)
+	}
 	if p.jobs, err = scheduler.New(p.jobList(now), log, p.metrics.ran); err != nil {
 		return fail(err)
 	}
@@ -112,11 +116,17 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 }
 
 // routes is every address that lookout answers.
-func (p *process) routes(now func() time.Time) {
+func (p *process) routes(now func() time.Time) error {
 	webhooks := &sms.Webhooks{Bot: p.bot, Service: p.bot.Service().ID, AuthToken: p.settings.Twilio.AuthToken, PublicURL: p.settings.PublicURL, Now: now, Log: p.log}
 	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
+	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store, now}, Now: now, Log: p.log,
+		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved, Segments: sms.Segments, Stopping: p.stopping})
+	if err != nil {
+		return err
+	}
+	pages.Register(p.mux) // /desk/…, /assets/…
 	p.mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	p.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -128,7 +138,45 @@ func (p *process) routes(now func() time.Time) {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	return nil
 }
+
+// unapproved stands on every page of the desk.
+const unapproved = "The texts and rules in use have not been approved by a clinician."
+
+// sessions keeps the desk's sign-in sessions in the store. It is an scs.CtxStore.
+type sessions struct {
+	store bot.Store
+	now   func() time.Time
+}
+
+const drawerSessions = "desk-session"
+
+func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
+	value, err := s.store.Value(ctx, drawerSessions, token, s.now())
+	if errors.Is(err, bot.ErrNotFound) {
+		return nil, false, nil
+	}
+	return value, err == nil, err
+}
+
+func (s sessions) CommitCtx(ctx context.Context, token string, value []byte, expiry time.Time) error {
+	return s.store.PutValue(ctx, drawerSessions, token, value, expiry)
+}
+
+func (s sessions) DeleteCtx(ctx context.Context, token string) error {
+	return s.store.DeleteValue(ctx, drawerSessions, token)
+}
+
+func (s sessions) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s sessions) Commit(token string, value []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, value, expiry)
+}
+
+func (s sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 // sweepBack is how far back the sweep of Twilio's log looks: longer than any
 // outage that nobody has noticed.
@@ -164,6 +212,8 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	}
 	server := &http.Server{Handler: p.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
+	// Open pages of the desk hold a connection each; a stop must not wait for them.
+	server.RegisterOnShutdown(func() { close(p.stopping) })
 	working, stopWorking := context.WithCancel(context.Background())
 	defer stopWorking()
 	delivered := make(chan error, 1)

@@ -15,10 +15,12 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,6 +89,36 @@ func (c *Carrier) Close() {
 	c.cancel()
 	c.wg.Wait()
 	c.client.CloseIdleConnections()
+}
+
+// Save writes every message to a file, and Load reads them back, so that a demo
+// that is started again still has its phones.
+func (c *Carrier) Save(path string) error {
+	c.mu.Lock()
+	text, err := json.Marshal(c.messages)
+	c.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// Load reads what Save wrote; a file that is not there holds nothing.
+func (c *Carrier) Load(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := json.Unmarshal(text, &c.messages); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	c.number = len(c.messages)
+	return nil
 }
 
 // Settle waits until every webhook that is under way has ended.

@@ -1,0 +1,421 @@
+// Package desk is the nurses' pages: the open-access queue and each person's case.
+//
+// It promises: every page works without JavaScript and with live updates dead;
+// every read and every act is audited before it is answered; an act on a row that
+// another holds is refused with who holds it, and what was typed is kept; nothing
+// of a patient is ever in an address. It refuses whoever is not signed in, every
+// form from another site, and to know a clinical rule or the store.
+package desk
+
+import (
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/alexedwards/scs/v2"
+	"golang.org/x/time/rate"
+
+	"lookout/bot"
+	"lookout/content"
+	"lookout/flows/triage"
+)
+
+//go:embed assets templates
+var files embed.FS
+
+// Bot is what the desk asks of the bot.
+type Bot interface {
+	Queue(ctx context.Context, filter bot.QueueFilter) ([]bot.Row, error)
+	Row(ctx context.Context, id string) (bot.Row, error)
+	Case(ctx context.Context, patient string) (bot.Case, error)
+	Find(ctx context.Context, query string, limit int) ([]bot.Patient, error)
+	Take(ctx context.Context, row, by string) (bot.Row, error)
+	Release(ctx context.Context, row, by string) (bot.Row, error)
+	Ring(ctx context.Context, row, by, result string) (bot.Row, error)
+	Note(ctx context.Context, row, by, text string) (bot.Row, error)
+	CloseRow(ctx context.Context, closing bot.Closing) (bot.Row, error)
+	Say(ctx context.Context, saying bot.Saying) error
+	Preview(ctx context.Context, saying bot.Saying) (string, error)
+	Audit(ctx context.Context, entry bot.AuditEntry) error
+	Watch(ctx context.Context) <-chan bot.Hint
+	User(ctx context.Context, email string) (bot.User, error)
+	Content() *content.Pack
+	Service() *bot.Service
+}
+
+// Config is what the desk needs.
+type Config struct {
+	Bot      Bot
+	Sessions scs.CtxStore
+	Now      func() time.Time
+	Log      *slog.Logger
+	Secure   bool             // cookies only over TLS
+	Banner   string           // stands on every page
+	Segments func(string) int // SMS parts of a text
+	Stopping <-chan struct{}  // closed when live pages shall let go
+}
+
+// Desk serves /desk/ and /assets/.
+type Desk struct {
+	Config
+	sessions *scs.SessionManager
+	pages    *template.Template
+	csrf     *http.CrossOriginProtection
+	attempts attempts
+	nobody   string // a password hash that nothing matches
+}
+
+// New makes the desk. Its templates are checked here.
+func New(c Config) (*Desk, error) {
+	d := &Desk{Config: c, sessions: scs.New(), csrf: http.NewCrossOriginProtection()}
+	d.sessions.Store = c.Sessions
+	d.sessions.IdleTimeout, d.sessions.Lifetime = 30*time.Minute, 12*time.Hour
+	d.sessions.HashTokenInStore = true
+	d.sessions.Cookie.Name, d.sessions.Cookie.Path = "lookout_desk", "/desk"
+	d.sessions.Cookie.HttpOnly, d.sessions.Cookie.Secure, d.sessions.Cookie.SameSite = true, c.Secure, http.SameSiteLaxMode
+	d.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) { d.fail(w, r, err) }
+	var err error
+	if d.pages, err = template.New("").Funcs(d.functions()).Option("missingkey=error").ParseFS(files, "templates/*.html"); err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
+	}
+	if d.nobody, err = argon2id.CreateHash("nobody has this password", passwordCost); err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
+	}
+	return d, nil
+}
+
+// passwordCost is OWASP's smallest setting for argon2id: 19 MiB, two passes.
+var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// Register puts every page of the desk on a mux.
+func (d *Desk) Register(mux *http.ServeMux) {
+	assets, err := fs.Sub(files, "assets")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	nhsuk, err := fs.Sub(assets, "nhsuk")
+	if err != nil {
+		panic(err)
+	}
+	mux.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(nhsuk))))
+	mux.Handle("GET /desk/static/", cached(http.StripPrefix("/desk/static/", http.FileServerFS(assets))))
+	pages := http.NewServeMux()
+	for pattern, handle := range map[string]page{
+		"GET /desk/{$}":                d.queue,
+		"GET /desk/rows/{id}":          d.row,
+		"POST /desk/rows/{id}/take":    d.take,
+		"POST /desk/rows/{id}/release": d.release,
+		"POST /desk/rows/{id}/ring":    d.ring,
+		"POST /desk/rows/{id}/note":    d.note,
+		"POST /desk/rows/{id}/text":    d.text,
+		"GET /desk/rows/{id}/close":    d.closing,
+		"POST /desk/rows/{id}/close":   d.close,
+		"GET /desk/patients/{id}":      d.patient,
+		"POST /desk/search":            d.search,
+		"GET /desk/events":             d.events,
+	} {
+		pages.Handle(pattern, d.signedIn(handle))
+	}
+	pages.HandleFunc("GET /desk/sign-in", d.signInPage)
+	pages.HandleFunc("POST /desk/sign-in", d.signIn)
+	pages.HandleFunc("POST /desk/sign-out", d.signOut)
+	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })
+	mux.Handle("/desk/", d.csrf.Handler(headers(d.sessions.LoadAndSave(pages))))
+}
+
+// cached lets browsers keep what never changes between releases for an hour.
+func cached(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// headers keep a page of patients to itself: no cache, no frame, no script from elsewhere.
+func headers(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		head.Set("Referrer-Policy", "no-referrer")
+		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// page is a page for somebody who is signed in.
+type page func(w http.ResponseWriter, r *http.Request, u bot.User) error
+
+// signedIn lets nobody through who is not, and turns errors into pages.
+func (d *Desk) signedIn(handle page) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+		email := d.sessions.GetString(r.Context(), "email")
+		u, err := d.Bot.User(r.Context(), email)
+		if email == "" || errors.Is(err, bot.ErrNotFound) || u.Disabled {
+			if r.Method == http.MethodGet {
+				http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
+				return
+			}
+			d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Lost": strings.TrimSpace(r.FormValue("text"))})
+			return
+		}
+		if err == nil && u.Role != bot.Nurse && u.Role != bot.Lead {
+			err = bot.ErrRefused
+		}
+		if err == nil {
+			err = handle(w, r, u)
+		}
+		if err != nil {
+			d.fail(w, r, err)
+		}
+	})
+}
+
+// view is what a template gets.
+type view map[string]any
+
+// show writes a page.
+func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
+	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": bot.User{}, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": ""}
+	for k, x := range defaults {
+		if _, ok := v[k]; !ok {
+			v[k] = x
+		}
+	}
+	var b strings.Builder
+	if err := d.pages.ExecuteTemplate(&b, name, v); err != nil {
+		d.Log.Error("a page could not be made", "page", name, "err", err)
+		http.Error(w, "This page could not be made. Nothing was lost: go back and try again.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write([]byte(b.String()))
+}
+
+// fail shows what went wrong, in words for a nurse.
+func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, title, text := http.StatusInternalServerError, "Something went wrong", "It was not carried out. Go back and try again."
+	var held *bot.HeldError
+	var field *bot.FieldError
+	switch {
+	case errors.As(err, &held):
+		status, title = http.StatusConflict, held.By+" has this one"
+		text = "It is hers until " + held.Until.In(d.Bot.Service().Location).Format("15:04") + ", or until she gives it back. What you typed is below."
+	case errors.As(err, &field):
+		status, title, text = http.StatusUnprocessableEntity, "There is a problem", field.Field+" "+field.Problem
+	case errors.Is(err, bot.ErrNotFound):
+		status, title, text = http.StatusNotFound, "Not found", "There is no such page, or it is closed."
+	case errors.Is(err, bot.ErrConflict):
+		status, title, text = http.StatusConflict, "It has changed", "Somebody else was faster, or it is closed already. Look again before you act."
+	case errors.Is(err, bot.ErrRefused):
+		status, title, text = http.StatusForbidden, "Not possible", strings.TrimPrefix(err.Error(), "refused: ")
+	case errors.Is(err, bot.ErrUnavailable):
+		status, title, text = http.StatusServiceUnavailable, "Not available just now", "Nothing was changed. Try again in a moment; if it stays so, use the printed call list."
+	}
+	if status >= 500 {
+		d.Log.Error("desk request failed", "route", r.Pattern, "err", err)
+	}
+	d.show(w, r, status, "fault", view{"Title": title, "Text": text, "Lost": strings.TrimSpace(r.FormValue("text"))})
+}
+
+// audit keeps who read or did what. What cannot be audited is not shown.
+func (d *Desk) audit(r *http.Request, u bot.User, did, patient, ref string) error {
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return d.Bot.Audit(r.Context(), bot.AuditEntry{By: u.Email, Did: did, Patient: patient, Ref: ref, From: from})
+}
+
+// attempts bounds how often a password can be tried, for an account and for an address.
+type attempts struct {
+	mu    sync.Mutex
+	by    map[[32]byte]*rate.Limiter
+	swept time.Time
+	hash  sync.Mutex // one hash at a time: each takes 19 MiB
+}
+
+// allow says whether one more try is all right: five at once, then one each 12 seconds.
+func (a *attempts) allow(now time.Time, keys ...string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by == nil || now.Sub(a.swept) > time.Hour {
+		a.by, a.swept = make(map[[32]byte]*rate.Limiter), now
+	}
+	ok := true
+	for _, key := range keys {
+		sum := sha256.Sum256([]byte(key))
+		l := a.by[sum]
+		if l == nil {
+			l = rate.NewLimiter(rate.Every(12*time.Second), 5)
+			a.by[sum] = l
+		}
+		ok = l.AllowN(now, 1) && ok
+	}
+	return ok
+}
+
+func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
+	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Fault": ""})
+}
+
+// signIn checks a password. Whatever was wrong, the words and the time are the same.
+func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	email := strings.ToLower(strings.TrimSpace(r.FormValue("email")))
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if !d.attempts.allow(d.Now(), "account:"+email, "address:"+from) {
+		w.Header().Set("Retry-After", "60")
+		d.show(w, r, http.StatusTooManyRequests, "sign-in", view{"Title": "Sign in", "Fault": "Too many tries. Wait a minute, then try again."})
+		return
+	}
+	u, err := d.Bot.User(r.Context(), email)
+	if err != nil && !errors.Is(err, bot.ErrNotFound) {
+		d.fail(w, r, err)
+		return
+	}
+	hash := u.Password
+	if err != nil || hash == "" || u.Disabled {
+		hash = d.nobody
+	}
+	d.attempts.hash.Lock()
+	match, hashErr := argon2id.ComparePasswordAndHash(r.FormValue("password"), hash)
+	d.attempts.hash.Unlock()
+	if hashErr != nil || !match || hash == d.nobody {
+		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Fault": "The e-mail address or the password is not right."})
+		return
+	}
+	if err := d.sessions.RenewToken(r.Context()); err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	d.sessions.Put(r.Context(), "email", u.Email)
+	if err := d.audit(r, u, "sign in", "", ""); err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/desk/", http.StatusSeeOther)
+}
+
+func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
+	if err := d.sessions.Destroy(r.Context()); err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
+}
+
+// functions are what templates may use.
+func (d *Desk) functions() template.FuncMap {
+	zone := func(t time.Time) time.Time { return t.In(d.Bot.Service().Location) }
+	return template.FuncMap{
+		"clock":   func(t time.Time) string { return zone(t).Format("15:04") },
+		"seconds": func(t time.Time) string { return zone(t).Format("15:04:05") },
+		"when":    func(t time.Time) string { return zone(t).Format("Mon 2 Jan, 15:04") },
+		"concern": func(id string) string { return d.Bot.Content().ConcernLabel(id) },
+		"left": func(due time.Time) string {
+			switch left := due.Sub(d.Now()).Round(time.Minute); {
+			case left < 0:
+				return "Overdue by " + spell(-left)
+			default:
+				return spell(left) + " left"
+			}
+		},
+		"overdue": func(due time.Time) bool { return due.Before(d.Now()) },
+		"colour": func(l triage.Level) string {
+			return map[triage.Level]string{triage.Emergency: "red", triage.Urgent: "orange", triage.Soon: "blue"}[l]
+		},
+		"level": func(l triage.Level) string {
+			return map[triage.Level]string{triage.Emergency: "Emergency", triage.Urgent: "Urgent", triage.Soon: "Soon", triage.Routine: "Routine", triage.None: "None"}[l]
+		},
+		"nhs": func(n string) string {
+			if len(n) != 10 {
+				return n
+			}
+			return n[:3] + " " + n[3:6] + " " + n[6:]
+		},
+		"age": func(birth string) int {
+			born, err := time.Parse(time.DateOnly, birth)
+			if err != nil {
+				return 0
+			}
+			now := d.Now()
+			age := now.Year() - born.Year()
+			if now.Month() < born.Month() || (now.Month() == born.Month() && now.Day() < born.Day()) {
+				age--
+			}
+			return age
+		},
+		"day": func(s string) string {
+			t, err := time.Parse(time.DateOnly, s)
+			if err != nil {
+				return s
+			}
+			return t.Format("2 January 2006")
+		},
+		"marked":  marked,
+		"concept": func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Name },
+		"parts":   func(s string) int { return d.Segments(s) },
+		"short": func(s string, n int) string {
+			if r := []rune(s); len(r) > n {
+				return string(r[:n-1]) + "…"
+			}
+			return s
+		},
+	}
+}
+
+func spell(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// marked gives her words with what was found in them marked. Everything is escaped.
+func marked(words string, spans []bot.Span) template.HTML {
+	var b strings.Builder
+	inside := make([]bool, len(words)+1)
+	for _, s := range spans {
+		for i := max(0, s.Start); i < min(s.End, len(words)); i++ {
+			inside[i] = true
+		}
+	}
+	for i := 0; i < len(words); {
+		j := i
+		for j < len(words) && inside[j] == inside[i] {
+			j++
+		}
+		piece := strings.ReplaceAll(template.HTMLEscapeString(words[i:j]), "\n", "<br>")
+		if inside[i] {
+			piece = "<mark>" + piece + "</mark>"
+		}
+		b.WriteString(piece)
+		i = j
+	}
+	return template.HTML(b.String())
+}
+
+// etag names what a list looks like, so that a script can ask whether it has changed.
+func etag(rows []bot.Row) string {
+	sum := sha256.New()
+	for _, r := range rows {
+		fmt.Fprintf(sum, "%s %d %s ", r.ID, r.Changed, r.State)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8])
+}
