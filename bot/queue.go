@@ -46,6 +46,7 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 	type concern struct {
 		level triage.Level
 		spans []Span
+		why   string // in the words of its own finding
 	}
 	concerns, order := map[string]*concern{}, []string{}
 	add := func(id string, level triage.Level, span *Span) {
@@ -70,6 +71,10 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 		}
 		if f.Level >= triage.Soon {
 			add(id, f.Level, &Span{f.Start, f.End, f.Concept})
+			if c := concerns[id]; c.why == "" || f.Level == c.level {
+				known, _ := t.bot.content.Lexicon().Concept(f.Concept)
+				c.why = fmt.Sprintf("“%s”: %s (%s).", f.Text, known.Name, f.Level)
+			}
 		}
 	}
 	if top == "" {
@@ -83,7 +88,10 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 	for _, id := range order {
 		c := concerns[id]
 		level := c.level
-		why := reading.Why
+		why := c.why
+		if id == top || why == "" {
+			why = reading.Why
+		}
 		out = append(out, t.openRow(id, level, why, words, c.spans))
 	}
 	// The most dangerous first, for what she is told.

@@ -220,10 +220,37 @@ func (d *demo) seed(ctx context.Context) error {
 			}
 		}
 	}
-	if err := d.clock.turn(21 * 24 * time.Hour); err != nil {
+	if err := d.work(ctx); err != nil {
 		return err
 	}
-	return d.exchange(ctx, people[1].Phone, "found a small lump by my scar this morning. probably nothing, sorry to bother you")
+	if err := d.clock.turn(-d.clock.offset - 5*time.Minute); err != nil { // five minutes ago
+		return err
+	}
+	if err := d.exchange(ctx, people[1].Phone, "found a small lump by my scar this morning. probably nothing, sorry to bother you"); err != nil {
+		return err
+	}
+	return d.clock.turn(-d.clock.offset)
+}
+
+// work is what the nurse did then: she rang, and closed what was open.
+func (d *demo) work(ctx context.Context) error {
+	rows, err := d.bot.Queue(ctx, bot.QueueFilter{})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := d.bot.Take(ctx, row.ID, "ann@demo.example"); err != nil {
+			return err
+		}
+		if _, err := d.bot.Ring(ctx, row.ID, "ann@demo.example", "spoke"); err != nil {
+			return err
+		}
+		closing := bot.Closing{Row: row.ID, By: "ann@demo.example", Outcome: "advice", Note: "Talked it through; she will text if it changes."}
+		if _, err := d.bot.CloseRow(ctx, closing); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // exchange sends a text from a phone and lets the answer arrive.

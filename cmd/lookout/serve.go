@@ -121,7 +121,7 @@ func (p *process) routes(now func() time.Time) error {
 	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
-	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store, now}, Now: now, Log: p.log,
+	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store}, Now: now, Log: p.log,
 		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved, Segments: sms.Segments, Stopping: p.stopping})
 	if err != nil {
 		return err
@@ -144,16 +144,14 @@ func (p *process) routes(now func() time.Time) error {
 // unapproved stands on every page of the desk.
 const unapproved = "The texts and rules in use have not been approved by a clinician."
 
-// sessions keeps the desk's sign-in sessions in the store. It is an scs.CtxStore.
-type sessions struct {
-	store bot.Store
-	now   func() time.Time
-}
+// sessions keeps the desk's sign-in sessions in the store. It is an scs.CtxStore,
+// and like scs it goes by the machine's own clock.
+type sessions struct{ store bot.Store }
 
 const drawerSessions = "desk-session"
 
 func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	value, err := s.store.Value(ctx, drawerSessions, token, s.now())
+	value, err := s.store.Value(ctx, drawerSessions, token, time.Now())
 	if errors.Is(err, bot.ErrNotFound) {
 		return nil, false, nil
 	}

@@ -400,6 +400,9 @@ func (r *reader) affirm(a Answer) {
 		}
 		r.add(Finding{Concept: concept, Text: r.text, Start: 0, End: len(r.text), Polarity: "said", Time: "now", Experiencer: "her", Level: level, Rule: rule})
 	}
+	if a.More && r.saidElse(prompt.concepts) {
+		return // "yes, my back is agony": what she names is the answer
+	}
 	bad := (a.Kind == SaidYes && !prompt.well) || (a.Kind == SaidNo && prompt.well)
 	switch {
 	case a.Kind == Refused && prompt.safety:
@@ -444,6 +447,22 @@ func (r *reader) affirm(a Answer) {
 	case a.Kind == Chosen:
 		r.chosen(a, add)
 	}
+}
+
+// saidElse says whether she has named something that a nurse must hear, and
+// nothing of what was asked about.
+func (r *reader) saidElse(asked []string) bool {
+	other := false
+	for _, f := range r.out.Findings {
+		if f.Polarity == "denied" || f.Level < Soon {
+			continue
+		}
+		if slices.Contains(asked, f.Concept) {
+			return false
+		}
+		other = true
+	}
+	return other
 }
 
 // thumb says whether the answer is only a thumb or an "ok", which may mean "seen".
@@ -556,6 +575,8 @@ func (r *reader) chosen(a Answer, add func(string, Level, string)) {
 		if at := strings.Index(stem, options[0].Label); at > 0 {
 			stem = stem[:at]
 		}
+	} else if question, _, ok := strings.Cut(stem, "?"); ok {
+		stem = question // what follows lists the options
 	}
 	found := false
 	for _, text := range []string{label, strings.NewReplacer("?", " ", ".", " ", "!", " ").Replace(stem) + " " + label} {
