@@ -20,7 +20,7 @@ import (
 	"lookout/content"
 )
 
-const token = "a-token-for-tests-only"
+const apiToken = "a-token-for-tests-only"
 
 // clock is a time that a test turns.
 type clock struct {
@@ -67,7 +67,7 @@ func newWorld(t *testing.T) *world {
 	listener.Close()
 	w.url = "http://" + addr
 	w.carrier.Product, w.carrier.Now = w.url, w.clock.now
-	s := &settings{Addr: addr, Store: "sqlite:" + filepath.Join(t.TempDir(), "lookout.db"), APIToken: token}
+	s := &settings{Addr: addr, Store: "sqlite:" + filepath.Join(t.TempDir(), "lookout.db"), APIToken: apiToken}
 	s.Twilio.AccountSID, s.Twilio.AuthToken, s.Twilio.From, s.Twilio.APIURL = w.carrier.SID, w.carrier.Token, ourNumber, carrier.URL
 	s.Service.NurseLine, s.Service.Name = "01632 960 001", "Anytown breast nurses"
 	s.Service.Duty = []dutySettings{{Name: "Duty nurse", Phone: nursePhone}, {Name: "Lead", Phone: "+447700900901"}}
@@ -126,7 +126,7 @@ func (w *world) call(method, path, body string, want int) map[string]any {
 	if err != nil {
 		w.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Authorization", "Bearer "+apiToken)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

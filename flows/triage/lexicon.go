@@ -283,6 +283,10 @@ func (c *compiler) wording(concept, text string, line int) {
 		c.wording(concept, right+gap+left, line)
 		return
 	}
+	if strings.Contains(text, "<") {
+		c.fault(line, "the wording %q: write `A <6> B`, with 1 to 12 words between", text)
+		return
+	}
 	p := pattern{concept: concept, text: text, file: c.file, line: line}
 	gap := 0
 	for word := range strings.FieldsSeq(text) {
