@@ -15,10 +15,10 @@ import (
 func TestNewFindsFaultsOfTheList(t *testing.T) {
 	run := func(context.Context) error { return nil }
 	for name, jobs := range map[string][]Job{
-		"does not parse":   {{Name: "a", Every: "now and then", Run: run}},
-		"never comes":      {{Name: "a", Every: "0 0 30 2 *", Run: run}},
-		"panics in cron":   {{Name: "a", Every: "TZ=Europe/London", Run: run}},
-		"stands twice":     {{Name: "a", Every: "@every 1s", Run: run}, {Name: "a", Every: "@every 2s", Run: run}},
+		"does not parse":    {{Name: "a", Every: "now and then", Run: run}},
+		"never comes":       {{Name: "a", Every: "0 0 30 2 *", Run: run}},
+		"panics in cron":    {{Name: "a", Every: "TZ=Europe/London", Run: run}},
+		"stands twice":      {{Name: "a", Every: "@every 1s", Run: run}, {Name: "a", Every: "@every 2s", Run: run}},
 		"of no time at all": {{Name: "a", Every: "", Run: run}},
 	} {
 		if _, err := New(jobs, slog.New(slog.DiscardHandler), nil); err == nil {
