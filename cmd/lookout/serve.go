@@ -99,7 +99,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	p.bot, err = bot.New(ctx, bot.Config{
 		Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log,
 		Outlets: map[string]bot.Outlet{
-			sms.Channel: {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: time.Minute, JoinUpTo: 300},
+			sms.Channel: {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 		},
 	})
 	if err != nil {

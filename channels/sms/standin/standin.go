@@ -179,8 +179,9 @@ func (c *Carrier) WaitFor(ctx context.Context, number string, skip int, want fun
 	}
 }
 
-// keep adds a message.
-func (c *Carrier) keep(m *Message) {
+// keep adds a message, and gives it as it is now: what happens to it later
+// happens under the lock.
+func (c *Carrier) keep(m *Message) Message {
 	c.mu.Lock()
 	c.number++
 	prefix := "SM"
@@ -196,22 +197,20 @@ func (c *Carrier) keep(m *Message) {
 	if seen != nil {
 		seen(copied)
 	}
+	return copied
 }
 
 // Reply sends a text from a phone to our number, as somebody who types it would,
 // and waits for the webhook's answer. It gives the message's SID and the answer's status.
 func (c *Carrier) Reply(from, to, body string, media ...string) (string, int, error) {
-	m := &Message{From: from, To: to, Body: body, Inbound: true, Status: "received", Media: media}
-	c.keep(m)
+	m := c.keep(&Message{From: from, To: to, Body: body, Inbound: true, Status: "received", Media: media})
 	status, err := c.Redeliver(m.SID)
 	return m.SID, status, err
 }
 
 // Lose takes a text from a phone that never reaches our webhook; only the log has it.
 func (c *Carrier) Lose(from, to, body string) string {
-	m := &Message{From: from, To: to, Body: body, Inbound: true, Status: "received"}
-	c.keep(m)
-	return m.SID
+	return c.keep(&Message{From: from, To: to, Body: body, Inbound: true, Status: "received"}).SID
 }
 
 // Redeliver calls our webhook for an inbound message, again.
@@ -372,17 +371,17 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 	case fault.Break && !fault.Accept:
 		panic(http.ErrAbortHandler)
 	}
-	c.keep(m)
+	kept := c.keep(m)
 	if c.Receipts {
 		c.wg.Add(1)
 		go func() {
 			defer c.wg.Done()
 			if fault.Undelivered != 0 {
-				c.Receipt(m.SID, "undelivered", fault.Undelivered)
+				c.Receipt(kept.SID, "undelivered", fault.Undelivered)
 				return
 			}
-			c.Receipt(m.SID, "sent", 0)
-			c.Receipt(m.SID, "delivered", 0)
+			c.Receipt(kept.SID, "sent", 0)
+			c.Receipt(kept.SID, "delivered", 0)
 		}()
 	}
 	if fault.Break {
@@ -394,7 +393,7 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
-	json.NewEncoder(w).Encode(c.resource(*m))
+	json.NewEncoder(w).Encode(c.resource(kept))
 }
 
 // resource is a message as Twilio shows it.
