@@ -247,24 +247,26 @@ type attempts struct {
 	hash  sync.Mutex // one hash at a time: each takes 19 MiB
 }
 
-// allow says whether one more try is all right: five at once, then one each 12 seconds.
-func (a *attempts) allow(now time.Time, keys ...string) bool {
+// allow says whether one more try is all right: for an account five at once, then
+// one each 12 seconds; for an address six times that, for a whole ward may sit
+// behind one.
+func (a *attempts) allow(now time.Time, account, address string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.by == nil || now.Sub(a.swept) > time.Hour {
 		a.by, a.swept = make(map[[32]byte]*rate.Limiter), now
 	}
-	ok := true
-	for _, key := range keys {
+	limited := func(key string, times int) bool {
 		sum := sha256.Sum256([]byte(key))
 		l := a.by[sum]
 		if l == nil {
-			l = rate.NewLimiter(rate.Every(12*time.Second), 5)
+			l = rate.NewLimiter(rate.Every(12*time.Second/time.Duration(times)), 5*times)
 			a.by[sum] = l
 		}
-		ok = l.AllowN(now, 1) && ok
+		return !l.AllowN(now, 1)
 	}
-	return ok
+	overAccount, overAddress := limited("account:"+account, 1), limited("address:"+address, 6)
+	return !overAccount && !overAddress
 }
 
 func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
@@ -276,7 +278,7 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	email := strings.ToLower(strings.TrimSpace(r.FormValue("email")))
 	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !d.attempts.allow(d.Now(), "account:"+email, "address:"+from) {
+	if !d.attempts.allow(d.Now(), email, from) {
 		w.Header().Set("Retry-After", "60")
 		d.show(w, r, http.StatusTooManyRequests, "sign-in", view{"Title": "Sign in", "Fault": "Too many tries. Wait a minute, then try again."})
 		return

@@ -1,0 +1,277 @@
+package desk
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/argon2id"
+	"github.com/alexedwards/scs/v2/memstore"
+
+	"lookout/bot"
+	"lookout/bot/sqlitestore"
+	"lookout/content"
+)
+
+// sessions makes scs's memory store take contexts.
+type sessions struct{ *memstore.MemStore }
+
+func (s sessions) FindCtx(_ context.Context, token string) ([]byte, bool, error) {
+	return s.Find(token)
+}
+func (s sessions) CommitCtx(_ context.Context, token string, b []byte, at time.Time) error {
+	return s.Commit(token, b, at)
+}
+func (s sessions) DeleteCtx(_ context.Context, token string) error { return s.Delete(token) }
+
+// office is a desk over a real bot and a real store, with one worrying message in.
+type office struct {
+	*testing.T
+	url string
+	bot *bot.Bot
+	log *bytes.Buffer
+	row string
+}
+
+const password = "correct horse battery"
+
+func newOffice(t *testing.T) *office {
+	t.Helper()
+	store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "lookout.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	pack, err := content.Load(content.Embedded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	team := &bot.Service{ID: "anytown", Name: "Anytown", Nation: "england-and-wales", Location: time.UTC, NurseLine: "01632 960 001", CancerLine: "01632 960 002", Promise: bot.DefaultPromise,
+		Sending: bot.Sending{From: 600, To: 960, Before: time.Hour}, PageEvery: time.Minute, Lease: 30 * time.Minute}
+	team.Hours.Location = time.UTC
+	for i := range team.Hours.Week {
+		team.Hours.Week[i] = []bot.Spell{{From: 540, To: 1020}}
+	}
+	now := func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }
+	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := argon2id.CreateHash(password, passwordCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for email, role := range map[string]bot.Role{"ann@example.org": bot.Nurse, "bea@example.org": bot.Lead, "al@example.org": bot.Auditor} {
+		if err := b.PutUser(t.Context(), bot.User{Email: email, Name: email, Role: role, Password: hash}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := b.Enrol(t.Context(), bot.Enrolment{GivenName: "Zebedeemarker", FamilyName: "O'Jones", BirthDate: "1961-04-30", NHSNumber: "9990123454", Phone: "+447700900123", TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Receive(t.Context(), bot.Inbound{From: p.Addresses[0], Text: "<script>alert(1)</script> found a lump in my breast & it's hard", CarrierID: "SM1"}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := b.Queue(t.Context(), bot.QueueFilter{})
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	o := &office{T: t, bot: b, log: &bytes.Buffer{}, row: rows[0].ID}
+	d, err := New(Config{Bot: b, Sessions: sessions{memstore.New()}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	d.Register(mux)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	o.url = server.URL
+	return o
+}
+
+// browser is one without JavaScript.
+func (o *office) browser(email string) *http.Client {
+	o.Helper()
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	if status, page := o.post(c, "/desk/sign-in", url.Values{"email": {email}, "password": {password}}); status != 200 && status != 403 {
+		o.Fatalf("sign in: %d %s", status, page)
+	}
+	return c
+}
+
+func (o *office) get(c *http.Client, path string) (int, string) {
+	o.Helper()
+	response, err := c.Get(o.url + path)
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(page)
+}
+
+func (o *office) post(c *http.Client, path string, form url.Values) (int, string) {
+	o.Helper()
+	response, err := c.PostForm(o.url+path, form)
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(page)
+}
+
+// The whole job of a nurse, without JavaScript.
+func TestTheWholeJobWithoutJavaScript(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	_, page := o.get(ann, "/desk/")
+	for _, want := range []string{"Zebedeemarker", "<mark>", "lump", "&lt;script&gt;", "Most dangerous first", "not approved", ">Take"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the queue lacks %q", want)
+		}
+	}
+	if strings.Contains(page, "<script>alert") {
+		t.Fatal("her words run as a script")
+	}
+	row := "/desk/rows/" + o.row
+	for _, step := range []struct {
+		path string
+		form url.Values
+		want string
+	}{
+		{row + "/take", nil, "Held by ann@example.org"},
+		{row + "/ring", url.Values{"result": {"no-answer"}}, "Rang: no answer"},
+		{row + "/ring", url.Values{"result": {"spoke"}}, "spoken with"},
+		{row + "/note", url.Values{"text": {"will be seen on Thursday"}}, "will be seen on Thursday"},
+		{row + "/text", url.Values{"text_id": {"desk.tried-to-ring"}}, "we tried to ring you"},
+	} {
+		if status, page := o.post(ann, step.path, step.form); status != 200 || !strings.Contains(page, step.want) {
+			t.Errorf("%s: %d, and no %q", step.path, status, step.want)
+		}
+	}
+	if _, page := o.get(ann, row+"/close"); !strings.Contains(page, "What came of it?") {
+		t.Error("the closing page does not ask for an outcome")
+	}
+	if status, _ := o.post(ann, row+"/close", url.Values{"outcome": {"clinic"}, "text": {"imaging booked"}, "tell": {"yes"}}); status != 200 {
+		t.Errorf("close: %d", status)
+	}
+	if _, page := o.get(ann, "/desk/?show=done"); !strings.Contains(page, "Zebedeemarker") {
+		t.Error("the closed row is not under Done today")
+	}
+	if status, page := o.post(ann, "/desk/search", url.Values{"q": {"zeb"}}); status != 200 || !strings.Contains(page, "999 012 3454") {
+		t.Errorf("search: %d %s", status, page)
+	}
+	log, err := o.bot.AuditLog(t.Context(), 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	did := ""
+	for _, e := range log {
+		did += e.Did + "\n"
+	}
+	for _, want := range []string{"sign in", "read queue", "read patient", "take row", "ring", "note", "text her", "close row", "search"} {
+		if !strings.Contains(did, want) {
+			t.Errorf("the audit lacks %q", want)
+		}
+	}
+	if strings.Contains(o.log.String(), "Zebedeemarker") || strings.Contains(o.log.String(), "lump") {
+		t.Error("the log holds what is hers")
+	}
+}
+
+// Trap: two browsers take one row in the same moment. One wins, the other is told who has it.
+func TestTwoNursesTakeOneRow(t *testing.T) {
+	o := newOffice(t)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	told := ""
+	for _, email := range []string{"ann@example.org", "bea@example.org"} {
+		c := o.browser(email)
+		wg.Go(func() {
+			status, page := o.post(c, "/desk/rows/"+o.row+"/take", nil)
+			mu.Lock()
+			defer mu.Unlock()
+			statuses[status]++
+			if status == 409 {
+				told = page
+			}
+		})
+	}
+	wg.Wait()
+	row, err := o.bot.Row(t.Context(), o.row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if statuses[200] != 1 || statuses[409] != 1 || !strings.Contains(told, row.ClaimedBy+" has this one") {
+		t.Errorf("answers %v; the second was told: %s", statuses, told)
+	}
+	// What the loser typed is kept.
+	loser := o.browser(map[string]string{"ann@example.org": "bea@example.org", "bea@example.org": "ann@example.org"}[row.ClaimedBy])
+	if status, page := o.post(loser, "/desk/rows/"+o.row+"/note", url.Values{"text": {"my long careful note"}}); status != 409 || !strings.Contains(page, "my long careful note") {
+		t.Errorf("%d: the note of the one who does not hold the row was lost", status)
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	o := newOffice(t)
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	if _, page := o.get(c, "/desk/rows/"+o.row); !strings.Contains(page, "Sign in") || strings.Contains(page, "Zebedeemarker") {
+		t.Error("a row is shown to somebody who is not signed in")
+	}
+	if status, page := o.post(c, "/desk/rows/"+o.row+"/note", url.Values{"text": {"typed before the session ended"}}); status != 401 || !strings.Contains(page, "typed before the session ended") {
+		t.Errorf("%d: what was typed is lost with the session", status)
+	}
+	_, wrong := o.post(c, "/desk/sign-in", url.Values{"email": {"ann@example.org"}, "password": {"no"}})
+	_, nobody := o.post(c, "/desk/sign-in", url.Values{"email": {"nobody@example.org"}, "password": {"no"}})
+	if wrong != nobody {
+		t.Error("the page tells whether an account exists")
+	}
+	last := 0
+	for range 8 {
+		last, _ = o.post(c, "/desk/sign-in", url.Values{"email": {"ann@example.org"}, "password": {"no"}})
+	}
+	if last != 429 {
+		t.Errorf("after many tries: %d, want 429", last)
+	}
+	auditor := o.browser("al@example.org")
+	if status, page := o.get(auditor, "/desk/"); status != 403 && status != 429 || strings.Contains(page, "Zebedeemarker") {
+		t.Errorf("an auditor sees the queue: %d", status)
+	}
+	r, _ := http.NewRequest("POST", o.url+"/desk/sign-in", strings.NewReader("email=a"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != 403 {
+		t.Errorf("a form from another site: %d, want 403", response.StatusCode)
+	}
+}
+
+// The stylesheet asks for nothing from elsewhere, and every picture that it names is there.
+func TestAssetsAreOurOwn(t *testing.T) {
+	o := newOffice(t)
+	for _, path := range []string{"/desk/static/nhsuk/nhsuk.css", "/desk/static/desk.css", "/desk/static/desk.js", "/assets/images/nhsuk-icon-arrow-down.svg"} {
+		status, text := o.get(http.DefaultClient, path)
+		if status != 200 || strings.Contains(text, "url(\"https:") || strings.Contains(text, "@font-face") {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+}
