@@ -139,11 +139,11 @@ func (t *turn) render(pack *content.Pack, id string, vars map[string]string) (st
 	return pack.Text(id, p.Locale, t.channel(), all)
 }
 
-// channel is where she is spoken to: where she wrote last, else the first
-// address that she has.
+// channel is where she is spoken to: an answer goes to where she wrote last; what
+// we begin goes to the first address that she has, which reaches her anywhere.
 func (t *turn) channel() string {
 	p := &t.rec.Patient
-	if _, ok := p.Address(p.Channel); ok {
+	if _, ok := p.Address(p.Channel); ok && !t.unasked {
 		return p.Channel
 	}
 	if len(p.Addresses) > 0 {

@@ -176,6 +176,7 @@ func (d *demo) start(e *env, c *demoCmd, twilio string) error {
 	d.mux.HandleFunc("GET /demo/phone/{number}/texts", d.texts)
 	d.mux.HandleFunc("POST /demo/phone/{number}/send", d.send)
 	d.mux.HandleFunc("POST /demo/phone/{number}/check-in", d.checkIn)
+	d.mux.HandleFunc("POST /demo/phone/{number}/chat", d.chat)
 	d.mux.HandleFunc("POST /demo/clock", d.turnClock)
 	d.mux.Handle("GET /{$}", http.RedirectHandler("/demo/", http.StatusSeeOther))
 	return nil
@@ -287,6 +288,7 @@ Ctrl-C ends it.
 type phoneView struct {
 	Owner, Number string
 	Patient       bool
+	Born          string
 	Texts         []standin.Message
 	Now           time.Time
 }
@@ -296,9 +298,9 @@ func (d *demo) home(w http.ResponseWriter, r *http.Request) { d.show(w, "home", 
 func (d *demo) views() []phoneView {
 	var out []phoneView
 	for _, p := range people {
-		out = append(out, phoneView{p.Given + " " + p.Family, strings.TrimPrefix(p.Phone, "+"), true, nil, d.clock.now()})
+		out = append(out, phoneView{p.Given + " " + p.Family, strings.TrimPrefix(p.Phone, "+"), true, p.Born, nil, d.clock.now()})
 	}
-	return append(out, phoneView{"Ann, the nurse on duty", strings.TrimPrefix(demoNurse, "+"), false, nil, d.clock.now()}, phoneView{"Bea, the lead", strings.TrimPrefix(demoLead, "+"), false, nil, d.clock.now()})
+	return append(out, phoneView{"Ann, the nurse on duty", strings.TrimPrefix(demoNurse, "+"), false, "", nil, d.clock.now()}, phoneView{"Bea, the lead", strings.TrimPrefix(demoLead, "+"), false, "", nil, d.clock.now()})
 }
 
 func (d *demo) show(w http.ResponseWriter, page string, v any) {
@@ -377,6 +379,25 @@ func (d *demo) checkIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.back(w, r)
+}
+
+// chat opens her chat by a link, as a text would bring it.
+func (d *demo) chat(w http.ResponseWriter, r *http.Request) {
+	v, ok := d.view(w, r)
+	if !ok {
+		return
+	}
+	ids, err := d.store.PatientsAt(r.Context(), d.bot.Service().ID, bot.Address{Channel: "sms", At: "+" + v.Number})
+	if err != nil || len(ids) == 0 {
+		http.NotFound(w, r)
+		return
+	}
+	link, err := d.bot.NewLink(r.Context(), ids[0])
+	if err != nil {
+		http.Error(w, "No link could be made. Try again.", http.StatusServiceUnavailable)
+		return
+	}
+	http.Redirect(w, r, link, http.StatusSeeOther)
 }
 
 func (d *demo) turnClock(w http.ResponseWriter, r *http.Request) {

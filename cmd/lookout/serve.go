@@ -19,6 +19,7 @@ import (
 	"lookout/channels/api"
 	"lookout/channels/desk"
 	"lookout/channels/sms"
+	"lookout/channels/widget"
 	"lookout/content"
 	"lookout/scheduler"
 )
@@ -99,7 +100,8 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	p.bot, err = bot.New(ctx, bot.Config{
 		Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log,
 		Outlets: map[string]bot.Outlet{
-			sms.Channel: {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
+			widget.Channel: {Sender: widget.Sender{}, Lease: 30 * time.Second},
+			sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 		},
 	})
 	if err != nil {
@@ -127,6 +129,11 @@ func (p *process) routes(now func() time.Time) error {
 		return err
 	}
 	pages.Register(p.mux) // /desk/…, /assets/…
+	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL, Now: now, Log: p.log, Stopping: p.stopping})
+	if err != nil {
+		return err
+	}
+	chat.Register(p.mux) // /chat…
 	p.mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	p.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

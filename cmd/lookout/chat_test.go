@@ -1,0 +1,177 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// opened is a browser that has opened her chat by a link.
+func (w *world) opened(id string) *http.Client {
+	w.Helper()
+	link, err := w.process.bot.NewLink(w.Context(), id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	at, err := url.Parse(link)
+	if err != nil {
+		w.Fatal(err)
+	}
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	for range 3 { // a phone that looks at links by itself does not use them up
+		if page := w.fetch(c, link, 200); strings.Contains(page, "Mary") || strings.Contains(page, "check") {
+			w.Errorf("the page says something of her before she has shown who she is: %s", page)
+		}
+	}
+	form := url.Values{"k": {at.Query().Get("k")}, "day": {"1"}, "month": {"4"}, "year": {"1961"}}
+	w.submit(c, "/chat/open", form, 403)
+	form.Set("day", "30")
+	w.submit(c, "/chat/open", form, 200)
+	jar2, _ := cookiejar.New(nil)
+	w.submit(&http.Client{Jar: jar2}, "/chat/open", form, 403) // a stolen link that has been used
+	return c
+}
+
+func (w *world) fetch(c *http.Client, address string, want int) string {
+	w.Helper()
+	response, err := c.Get(address)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, _ := io.ReadAll(response.Body)
+	if response.StatusCode != want {
+		w.Fatalf("%s: %d, want %d", address, response.StatusCode, want)
+	}
+	return string(page)
+}
+
+func (w *world) submit(c *http.Client, path string, form url.Values, want int) string {
+	w.Helper()
+	response, err := c.PostForm(w.url+path, form)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer response.Body.Close()
+	page, _ := io.ReadAll(response.Body)
+	if response.StatusCode != want {
+		w.Fatalf("%s: %d, want %d: %s", path, response.StatusCode, want, page)
+	}
+	return string(page)
+}
+
+// socket opens a live connection and says where it was.
+func (w *world) socket(c *http.Client, after int64) *websocket.Conn {
+	w.Helper()
+	base, _ := url.Parse(w.url + "/chat")
+	header := http.Header{"Origin": {w.url}}
+	for _, cookie := range c.Jar.Cookies(base) {
+		header.Add("Cookie", cookie.String())
+	}
+	conn, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(w.url, "http")+"/chat/ws", header)
+	if err != nil {
+		w.Fatalf("socket: %v (%v)", err, response)
+	}
+	w.Cleanup(func() { conn.Close() })
+	if err := conn.WriteJSON(map[string]any{"type": "hello", "after": after}); err != nil {
+		w.Fatal(err)
+	}
+	return conn
+}
+
+type chatLine struct {
+	Seq  int64
+	ID   string
+	Mine bool
+	Text string
+}
+
+// until reads frames until one satisfies done, and gives the lines that came.
+func (w *world) until(conn *websocket.Conn, done func(kind, id string, lines []chatLine) bool) []chatLine {
+	w.Helper()
+	var all []chatLine
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for {
+		var f struct {
+			Type, ID string
+			Lines    []chatLine
+		}
+		if err := conn.ReadJSON(&f); err != nil {
+			w.Fatalf("socket: %v after %v", err, all)
+		}
+		all = append(all, f.Lines...)
+		if done(f.Type, f.ID, all) {
+			return all
+		}
+	}
+}
+
+// The chat: who she is first; what is stored is said; the same message twice
+// counts once; after a cut nothing is missing and nothing twice; the same queue as SMS.
+func TestChat(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	if page := w.fetch(c, w.url+"/chat", 200); !strings.Contains(page, `role="log"`) || strings.Contains(page, "?k=") {
+		t.Error("the chat's page is not there, or the link is still in it")
+	}
+	conn := w.socket(c, 0)
+	say := map[string]any{"type": "say", "id": "one", "text": "found a lump in my breast"}
+	for range 2 {
+		if err := conn.WriteJSON(say); err != nil {
+			t.Fatal(err)
+		}
+		w.until(conn, func(kind, id string, _ []chatLine) bool { return kind == "stored" && id == "one" })
+	}
+	if rows := w.rows("open"); len(rows) != 1 || rows[0]["level"] != "soon" || strings.Count(rows[0]["message"].(string), "lump") != 1 {
+		t.Errorf("rows: %v", rows)
+	}
+	conn.Close() // a cut
+	again := w.socket(c, 0)
+	lines := w.until(again, func(_, _ string, lines []chatLine) bool {
+		return len(lines) > 1 && strings.Contains(lines[len(lines)-1].Text, "Your nurse will contact you")
+	})
+	mine, last := 0, int64(0)
+	for _, l := range lines {
+		if l.Seq <= last {
+			t.Errorf("line %d after %d", l.Seq, last)
+		}
+		last = l.Seq
+		if l.Mine {
+			mine++
+		}
+	}
+	if mine != 1 {
+		t.Errorf("her one message came back %d times", mine)
+	}
+	again.Close()
+	third := w.socket(c, last)
+	if err := third.WriteJSON(map[string]any{"type": "say", "id": "two", "text": "and my chest is tight and I cant breathe"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range w.until(third, func(_, _ string, lines []chatLine) bool {
+		return len(lines) > 0 && strings.Contains(lines[len(lines)-1].Text, "ring 999")
+	}) {
+		if l.Seq <= last {
+			t.Errorf("line %d came again", l.Seq)
+		}
+	}
+	w.expect(nursePhone, 0, "emergency in the queue")
+	// Without JavaScript: the form, twice with the same id as an impatient finger does.
+	form := url.Values{"id": {"three"}, "words": {"hello from the form"}}
+	w.submit(c, "/chat/say", form, 200)
+	if page := w.submit(c, "/chat/say", form, 200); strings.Count(page, "hello from the form") != 1 {
+		t.Error("a form that is sent twice does not show its words once")
+	}
+	jar, _ := cookiejar.New(nil)
+	if page := w.fetch(&http.Client{Jar: jar}, w.url+"/chat", 200); strings.Contains(page, "lump") {
+		t.Error("a browser without a session sees her words")
+	}
+}
