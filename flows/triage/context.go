@@ -120,7 +120,7 @@ func (r *reader) denied(m *match) bool {
 			continue
 		}
 		// "No, my back hurts": the no is the answer.
-		if k.start == 0 && k.end < len(r.tokens) && r.tokens[k.end].comma && r.tokens[0].text == "no" {
+		if k.start == 0 && k.end < len(r.tokens) && r.tokens[0].text == "no" && (r.tokens[k.end].comma || subjects[r.tokens[k.end].text]) {
 			continue
 		}
 		if r.cut(k.end, m.start) || r.doubled(k) {

@@ -42,6 +42,7 @@ type Concept struct {
 	Severe Level  // when she calls it severe or scores it 8 or more; at least Level
 	New    bool   // being new, or lasting, is what makes it count: an old unchanged one is harmless
 	Vague  bool   // says less than others: it gives way to what is named beside it
+	Weak   bool   // harmless words that stand in any message: they show nothing by themselves
 	Source string
 	Ask    []string // what a nurse asks next
 }
@@ -84,6 +85,7 @@ type conceptFile struct {
 	Severe   string   `yaml:"severe"`
 	New      bool     `yaml:"new"`
 	Vague    bool     `yaml:"vague"`
+	Weak     bool     `yaml:"weak"`
 	Source   string   `yaml:"source"`
 	Ask      []string `yaml:"ask"`
 	Wordings []string `yaml:"wordings"`
@@ -261,7 +263,7 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 		case len(x.Wordings) == 0:
 			c.fault(line, "concept %s: it has no wordings, and can never be found", x.ID)
 		}
-		c.lex.concepts[x.ID] = &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Source: cmp.Or(x.Source, f.Source), Ask: x.Ask}
+		c.lex.concepts[x.ID] = &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Source: cmp.Or(x.Source, f.Source), Ask: x.Ask}
 		seen := map[string]bool{}
 		for _, w := range x.Wordings {
 			if seen[w] {

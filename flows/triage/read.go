@@ -459,7 +459,7 @@ func (r *reader) harmless() bool {
 	known := false
 	for i := range r.matches {
 		m := &r.matches[i]
-		known = true
+		known = known || !r.lex.concepts[m.pattern.concept].Weak
 		for k := m.start; k < m.end; k++ {
 			covered[k] = true
 		}
@@ -484,7 +484,7 @@ func (r *reader) harmless() bool {
 			left++
 		}
 	}
-	return left <= 2+len(r.tokens)/8
+	return left <= 1+len(r.tokens)/12
 }
 
 // redFlags are the words that make a person read at once what nobody has understood.
