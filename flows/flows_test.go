@@ -320,3 +320,13 @@ func BenchmarkStep(b *testing.B) {
 		}
 	}
 }
+
+// Every step and every way on stands in the picture.
+func TestMermaid(t *testing.T) {
+	picture := program(t).Mermaid("small")
+	for _, want := range []string{"flowchart TD", `pain[/"ask t.pain"/]`, `pain -->|"the answer yes"| bad`, `-->|"expire"| gone`, `bye --> end_bye(("completed"))`} {
+		if !strings.Contains(picture, want) {
+			t.Errorf("the picture lacks %s:\n%s", want, picture)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+)
+
+// lookout runs a command line in this process.
+func lookout(t *testing.T, in string, args ...string) (out string, err error) {
+	t.Helper()
+	var b, e bytes.Buffer
+	err = run(&env{context.Background(), strings.NewReader(in), &b, &e, func(string) string { return "" }}, args)
+	return b.String(), err
+}
+
+func TestTriageCommand(t *testing.T) {
+	out, err := lookout(t, `{"id":"1","text":"my legs have gone weak","ask":null,"other":1}
+not json
+
+{"id":"2","text":"yes","ask":{"prompt":"Any new lumps?","kind":"yes_no"}}
+{"id":3}
+{"id":"4","text":"no lumps"}
+`, "triage")
+	if err == nil {
+		t.Error("bad lines, and yet the exit code is 0")
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if len(lines) != 5 {
+		t.Fatalf("%d lines:\n%s", len(lines), out)
+	}
+	for i, want := range [][]string{
+		{`"id":"1"`, `"level":"emergency"`, `"concept":"leg_weakness"`, `"start":3`, `"polarity":"said"`, `"time":"now"`, `"experiencer":"her"`, `"why":`},
+		{`"error":`, `"line":2`}, {`"id":"2"`, `"level":"soon"`}, {`"error":`, `"line":5`}, {`"level":"none"`, `"polarity":"denied"`},
+	} {
+		for _, w := range want {
+			if !strings.Contains(lines[i], w) {
+				t.Errorf("line %d lacks %s: %s", i+1, w, lines[i])
+			}
+		}
+	}
+}
+
+func TestFlowsCommands(t *testing.T) {
+	if out, err := lookout(t, "", "flows", "check"); err != nil || !strings.Contains(out, "No faults") {
+		t.Errorf("check: %v %s", err, out)
+	}
+	if out, err := lookout(t, "", "flows", "graph", "check-in"); err != nil || !strings.Contains(out, "flowchart TD") {
+		t.Errorf("graph: %v %s", err, out)
+	}
+	out, err := lookout(t, "no\nyes\nmy hip aches\n:wait 1h\n3 weeks\n:quit\n", "flows", "try", "check-in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Any change in your chest", "Any pain, cough", "Please tell us in your own words", "bone_pain, said", "Since when?", "How bad is it"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the played talk lacks %q:\n%s", want, out)
+		}
+	}
+	if out, err := lookout(t, ":wait 8d\n", "flows", "try", "check-in"); err != nil || !strings.Contains(out, "row for the nurse: routine, no-answer") {
+		t.Errorf("silence: %v\n%s", err, out)
+	}
+}
+
+func TestMistypedCommandsSayWhatToDo(t *testing.T) {
+	for _, args := range [][]string{{"serv"}, {"serve", "--unsined"}, {"flows", "try", "nothing"}, {"users", "add", "ann@example.org"}, {"flows", "check", "/nowhere"}, {"serve", "--settings", "/nowhere.yaml"}} {
+		if _, err := lookout(t, "", args...); err == nil {
+			t.Errorf("%v: no error", args)
+		}
+	}
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"triage", "--help"}, {"users", "add", "--help"}, {"demo", "--help"}, {"doctor", "--help"}, {"flows", "try", "--help"}} {
+		out, err := lookout(t, "", args...)
+		if err != nil || (len(args) > 1 && !strings.Contains(out, "Example")) {
+			t.Errorf("%v: %v, and no example:\n%s", args, err, out)
+		}
+	}
+}
