@@ -2,125 +2,201 @@ package flows
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/parser"
 
 	"lookout/flows/triage"
 )
 
-// ProfileFields are the facts about her that a condition may ask about, as
-// `profile.NAME`. One that is not known makes the condition unknown.
-var ProfileFields = map[string]*cel.Type{
-	"tablets": cel.StringType, "side": cel.StringType,
-	"lobular": cel.BoolType, "nodes_removed": cel.BoolType, "lymphoedema": cel.BoolType, "implant": cel.BoolType,
-	"bisphosphonate": cel.BoolType, "abemaciclib": cel.BoolType, "male": cel.BoolType, "lives_alone": cel.BoolType,
-	"on_chemo": cel.BoolType, "immunotherapy": cel.BoolType, "trastuzumab": cel.BoolType, "post_menopause": cel.BoolType,
-	"age": cel.IntType,
+// A Field is a fact that a condition may ask about.
+type Field struct {
+	Name string
+	Type string // "bool", "string" or "int"
+	// Values are all that a string can be; empty when that is not known here.
+	Values []string
 }
 
-// ServiceFields are the facts about the service, as `service.NAME`.
-var ServiceFields = map[string]*cel.Type{"open_access": cel.BoolType, "nation": cel.StringType}
+// ProfileFields lists the facts about her, as `profile.NAME` in conditions. One
+// that is not known makes the condition unknown.
+func ProfileFields() []Field {
+	return []Field{
+		{"tablets", "string", []string{"", "tamoxifen", "letrozole", "anastrozole", "exemestane"}},
+		{"side", "string", []string{"", "left", "right", "both"}},
+		{"lobular", "bool", nil}, {"nodes_removed", "bool", nil}, {"lymphoedema", "bool", nil}, {"implant", "bool", nil},
+		{"bisphosphonate", "bool", nil}, {"abemaciclib", "bool", nil}, {"male", "bool", nil}, {"lives_alone", "bool", nil},
+		{"on_chemo", "bool", nil}, {"immunotherapy", "bool", nil}, {"trastuzumab", "bool", nil}, {"post_menopause", "bool", nil},
+		{"age", "int", nil}, // years
+	}
+}
 
-// conditions compiles the conditions of a branch, against the answers that the
-// flow can have.
-func (l *loader) conditions(f *flow, s *step) {
+// ServiceFields lists the facts about the service, as `service.NAME`.
+func ServiceFields() []Field {
+	return []Field{{"open_access", "bool", nil}, {"nation", "string", nil}}
+}
+
+// question is what a condition asks about: the names of its facts, and the
+// values that it compares them with.
+type question struct {
+	names   []string // "answer.score", "profile.side", "open"
+	said    []string // concepts
+	had     []string // concepts
+	numbers []float64
+	strings []string
+}
+
+// conditionEnv is what every condition knows, beside the answers of its flow.
+func (l *loader) conditionEnv() (*cel.Env, error) {
 	options := []cel.EnvOption{
 		cel.ClearMacros(),
+		cel.CrossTypeNumericComparisons(true), // answer.score >= 4, without a point
 		cel.Variable("open", cel.BoolType),
 		cel.Variable("named", cel.ListType(cel.StringType)),
 		cel.Variable("past", cel.MapType(cel.StringType, cel.IntType)),
+		cel.Macros(cel.GlobalMacro("said", 1, l.said), cel.GlobalMacro("had", 2, l.had)),
 	}
-	for name, t := range ProfileFields {
-		options = append(options, cel.Variable("profile."+name, t))
+	celTypes := map[string]*cel.Type{"bool": cel.BoolType, "string": cel.StringType, "int": cel.IntType}
+	for _, f := range ProfileFields() {
+		options = append(options, cel.Variable("profile."+f.Name, celTypes[f.Type]))
 	}
-	for name, t := range ServiceFields {
-		options = append(options, cel.Variable("service."+name, t))
+	for _, f := range ServiceFields() {
+		options = append(options, cel.Variable("service."+f.Name, celTypes[f.Type]))
 	}
-	for name, asked := range f.saves {
-		if t := kinds[asked.kind]; t != nil {
-			options = append(options, cel.Variable("answer."+name, t))
-		}
-	}
-	options = append(options, cel.Macros(
-		// said('c'): she has named the concept in this talk.
-		cel.GlobalMacro("said", 1, func(h parser.ExprHelper, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
-			if err := l.conceptArgument(h, args[0]); err != nil {
-				return nil, err
-			}
-			return h.NewCall(operators.In, args[0], h.NewIdent("named")), nil
-		}),
-		// had('c', days): she named it at most so many days ago, and it is not gone.
-		cel.GlobalMacro("had", 2, func(h parser.ExprHelper, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
-			if err := l.conceptArgument(h, args[0]); err != nil {
-				return nil, err
-			}
-			return h.NewCall(operators.LogicalAnd,
-				h.NewCall(operators.In, args[0], h.NewIdent("past")),
-				h.NewCall(operators.LessEquals, h.NewCall(operators.Index, h.NewIdent("past"), h.Copy(args[0])), args[1])), nil
-		}),
-	))
-	env, err := cel.NewEnv(options...)
-	if err != nil {
-		l.fault(s.line, "condition", "the conditions cannot be read: "+err.Error(), "mend the names of the answers")
-		return
-	}
-	seen := make(map[string]bool)
-	for i := range s.branches {
-		b := &s.branches[i]
-		if strings.TrimSpace(b.when) == "" {
-			l.fault(s.line, "condition", fmt.Sprintf("a branch of %s has no condition", s.name), "write `when:`")
-			continue
-		}
-		if seen[b.when] {
-			l.fault(s.line, "condition", fmt.Sprintf("the condition %s stands twice, and the second can never be reached", b.when), "take one out")
-		}
-		seen[b.when] = true
-		compiled, issues := env.Compile(b.when)
-		if issues.Err() != nil {
-			l.fault(s.line, "condition", fmt.Sprintf("the condition %s does not hold together: %s", b.when, oneLine(issues.Err())), "answers are "+answerNames(f)+"; see docs/flows.md")
-			continue
-		}
-		if compiled.OutputType() != cel.BoolType {
-			l.fault(s.line, "condition", fmt.Sprintf("the condition %s is not a yes or no", b.when), "compare it with something")
-			continue
-		}
-		program, err := env.Program(compiled, cel.CostLimit(10_000))
-		if err != nil {
-			l.fault(s.line, "condition", err.Error(), "make the condition simpler")
-			continue
-		}
-		b.program = program
-	}
+	return cel.NewEnv(options...)
 }
 
-func (l *loader) conceptArgument(h parser.ExprHelper, arg ast.Expr) *common.Error {
+// said('c'): she has named the concept in this talk.
+func (l *loader) said(h parser.ExprHelper, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+	concept, err := l.conceptArgument(h, args[0])
+	if err != nil {
+		return nil, err
+	}
+	l.asking.said = append(l.asking.said, concept)
+	return h.NewCall(operators.In, args[0], h.NewIdent("named")), nil
+}
+
+// had('c', days): she named it at most so many days ago, and it is not gone.
+func (l *loader) had(h parser.ExprHelper, _ ast.Expr, args []ast.Expr) (ast.Expr, *common.Error) {
+	concept, err := l.conceptArgument(h, args[0])
+	if err != nil {
+		return nil, err
+	}
+	l.asking.had = append(l.asking.had, concept)
+	return h.NewCall(operators.LogicalAnd,
+		h.NewCall(operators.In, args[0], h.NewIdent("past")),
+		h.NewCall(operators.LessEquals, h.NewCall(operators.Index, h.NewIdent("past"), h.Copy(args[0])), args[1])), nil
+}
+
+func (l *loader) conceptArgument(h parser.ExprHelper, arg ast.Expr) (string, *common.Error) {
 	concept, ok := "", false
 	if arg.Kind() == ast.LiteralKind {
 		concept, ok = arg.AsLiteral().Value().(string)
 	}
 	if !ok {
-		return h.NewError(arg.ID(), "the concept must be written out, in quotes")
+		return "", h.NewError(arg.ID(), "the concept must be written out, in quotes")
 	}
 	if !l.refs.HasConcept(concept) {
-		return h.NewError(arg.ID(), fmt.Sprintf("there is no concept %q in the lexicon", concept))
+		return "", h.NewError(arg.ID(), fmt.Sprintf("there is no concept '%s' in the lexicon", concept))
 	}
-	return nil
+	return concept, nil
 }
 
+// conditions compiles every condition of a flow, against the answers that the
+// flow can have.
+func (l *loader) conditions(f *flow) {
+	if !slices.ContainsFunc(f.order, func(name string) bool { return f.steps[name] != nil && f.steps[name].verb == "branch" }) {
+		return
+	}
+	var options []cel.EnvOption
+	for name, asked := range f.saves {
+		if t := answerType(asked.kind); t != nil && identifier.MatchString(name) {
+			options = append(options, cel.Variable("answer."+name, t))
+		}
+	}
+	env, err := l.env.Extend(options...)
+	if err != nil {
+		l.fault(l.at("steps"), "condition", "give the answers other names", "the answers of this flow cannot be used in conditions: %v", err)
+		return
+	}
+	for _, name := range f.order {
+		if s := f.steps[name]; s != nil && s.verb == "branch" {
+			for i := range s.branches {
+				l.condition(env, f, &s.branches[i], l.at("steps", name, "branch", fmt.Sprint(i)))
+			}
+		}
+	}
+}
+
+// condition compiles one condition, and notes what it asks about.
+func (l *loader) condition(env *cel.Env, f *flow, b *branch, at pos) {
+	if strings.TrimSpace(b.when) == "" {
+		l.fault(at, "condition", "write `when:`", "a branch has no condition")
+		return
+	}
+	l.asking = &b.asks
+	compiled, issues := env.Compile(b.when)
+	if issues.Err() != nil {
+		l.fault(at, "condition", "answers are "+answerNames(f)+"; docs/flows.md lists the other facts", "the condition %s does not hold together (%s)", b.when, oneLine(issues.Err()))
+		return
+	}
+	if compiled.OutputType() != cel.BoolType {
+		l.fault(at, "condition", "compare it with something", "the condition %s is not a yes or no", b.when)
+		return
+	}
+	tree := compiled.NativeRep()
+	for _, ref := range tree.ReferenceMap() {
+		if ref.Name != "" && ref.Name != "named" && ref.Name != "past" && !slices.Contains(b.asks.names, ref.Name) {
+			b.asks.names = append(b.asks.names, ref.Name)
+		}
+	}
+	slices.Sort(b.asks.names)
+	ast.PostOrderVisit(tree.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.LiteralKind {
+			return
+		}
+		switch v := e.AsLiteral().(type) {
+		case types.Int:
+			b.asks.numbers = append(b.asks.numbers, float64(v))
+		case types.Double:
+			b.asks.numbers = append(b.asks.numbers, float64(v))
+		case types.String:
+			b.asks.strings = append(b.asks.strings, string(v))
+		}
+	}))
+	if len(b.asks.names)+len(b.asks.said)+len(b.asks.had) == 0 {
+		l.fault(at, "condition", "ask about an answer or a fact, or use else", "the condition %s is always the same", b.when)
+		return
+	}
+	program, err := env.Program(compiled) // without macros there are no loops: the text bounds the cost
+	if err != nil {
+		l.fault(at, "condition", "make it simpler", "the condition %s cannot be run (%v)", b.when, err)
+		return
+	}
+	b.program = program
+}
+
+// oneLine is the first line of what the compiler says, without the place inside
+// of the condition.
 func oneLine(err error) string {
 	first, _, _ := strings.Cut(err.Error(), "\n")
-	return strings.TrimPrefix(first, "ERROR: ")
+	first = strings.TrimPrefix(first, "ERROR: ")
+	if _, message, ok := strings.Cut(first, ": "); ok && strings.HasPrefix(first, "<input>") {
+		first = message
+	}
+	first, _, _ = strings.Cut(first, " expecting {") // every sort of token that there is
+	return first
 }
 
 func answerNames(f *flow) string {
 	var names []string
 	for _, step := range f.order {
-		if s := f.steps[step]; s != nil && s.save != "" {
+		if s := f.steps[step]; s != nil && s.save != "" && !slices.Contains(names, "answer."+s.save) {
 			names = append(names, "answer."+s.save)
 		}
 	}
@@ -131,7 +207,8 @@ func answerNames(f *flow) string {
 }
 
 // known gives a condition its facts. What is not known is not there: the
-// condition is an error then, unless the rest of it decides, and takes no branch.
+// condition is an error then, unless the rest of it decides (CEL's || and &&
+// take an error like an unknown), and takes no branch.
 type known struct {
 	frame *Frame
 	steps map[string]*step
@@ -181,7 +258,7 @@ func conditionValue(a triage.Answer, asked *step) (any, bool) {
 	if asked == nil {
 		return nil, false
 	}
-	switch kinds[asked.kind] {
+	switch answerType(asked.kind) {
 	case cel.DoubleType:
 		return a.Number, a.Kind == triage.Value
 	case cel.IntType:
@@ -194,8 +271,8 @@ func conditionValue(a triage.Answer, asked *step) (any, bool) {
 }
 
 // holds says whether a condition is known to be true.
-func (b *branch) holds(k *known) bool {
-	value, _, err := b.program.Eval(k)
+func (b *branch) holds(facts cel.Activation) bool {
+	value, _, err := b.program.Eval(facts)
 	if err != nil {
 		return false
 	}

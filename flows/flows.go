@@ -34,9 +34,12 @@ type State struct {
 	AskedAt  time.Time `json:"asked_at,omitzero"`
 	Reminded int       `json:"reminded,omitempty"`
 	Unclear  int       `json:"unclear,omitempty"`
-	// Back is the step that asked the question before the open one, in the same
-	// flow, so that she can correct her answer; "" when there is none.
-	Back string `json:"back,omitempty"`
+	// Back is the step that asked the question before the open one, so that she
+	// can correct her answer; "" when there is none. BackFrames are the frames as
+	// they stood at that question, when it was asked in another flow than the open
+	// one; else they are the same, and this is nil.
+	Back       string  `json:"back,omitempty"`
+	BackFrames []Frame `json:"back_frames,omitempty"`
 	// Named are the concepts that she has named in this talk, for conditions.
 	Named []string `json:"named,omitempty"`
 }
@@ -94,7 +97,7 @@ type Say struct {
 // Ask sends a question and waits for its answer.
 type Ask struct {
 	Text  string
-	Again bool // asked before
+	Again bool // asked before: she said "later", or took her answer back
 }
 
 // Escalate puts a concern into the nurse's queue.
@@ -121,11 +124,23 @@ type Save struct {
 // Ended says that the talk is over.
 type Ended struct {
 	Flow    string
-	Outcome string // "completed", "expired", "handed over", "stopped", "emergency", "superseded", …
+	Outcome string // what the flow says at its end, what Event.Stop said, "handed over", or "broken"
 }
 
-// Limits. A program that Load accepts cannot reach the first two; a state from
-// elsewhere can.
+// Outcomes that Step itself gives.
+const (
+	outcomeHandedOver = "handed over" // a person goes on from here
+	outcomeBroken     = "broken"      // the program does not have the step: never, while a talk keeps its pack
+)
+
+// Concerns that Step itself raises; package content refuses a pack without them.
+const (
+	concernContact = "contact-request"
+	concernUnclear = "not-understood"
+)
+
+// Limits. A program that Load accepts cannot reach the first two: it has been
+// tried. A state from elsewhere can.
 const (
 	maxSteps  = 200 // steps that one event can run through
 	maxFrames = 16  // calls in calls

@@ -1,146 +1,146 @@
 package flows
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
+// target is a step that another leads to.
+type target struct {
+	step string
+	what string   // the edge, in words
+	at   []string // where it stands, below the step
+}
+
+// targets lists where a step can lead, in a fixed order.
+func (s *step) targets() []target {
+	var out []target
+	add := func(step, what string, at ...string) { out = append(out, target{step, what, at}) }
+	switch s.verb {
+	case "ask":
+		for key, to := range s.on {
+			add(to, "the answer "+key, "on", key)
+		}
+		for _, r := range s.ranges {
+			add(r.next, "the answer "+r.String(), "on", r.String())
+		}
+		if s.next != "" {
+			add(s.next, "next", "next")
+		}
+		if s.expire > 0 || s.expired != "" {
+			add(s.expired, "expire", "expire")
+		}
+		if s.unclear != "" || s.unclearNext != "" {
+			add(s.unclearNext, "unclear", "unclear")
+		}
+	case "branch":
+		for i, b := range s.branches {
+			add(b.next, "when "+b.when, "branch", fmt.Sprint(i))
+		}
+		if s.otherwise != "" {
+			add(s.otherwise, "else", "else")
+		}
+	default:
+		if s.next != "" {
+			add(s.next, "next", "next")
+		}
+	}
+	if s.verb == "ask" {
+		slices.SortStableFunc(out, func(a, b target) int { return cmp.Compare(a.what, b.what) })
+	}
+	return out
+}
+
+// String is the range as an author writes it.
+func (r rangeTo) String() string {
+	if r.from == r.to {
+		return fmt.Sprintf("%g", r.from)
+	}
+	return fmt.Sprintf("%g-%g", r.from, r.to)
+}
+
 // links checks that everything a flow points at is there, and that every step
 // can be reached.
 func (l *loader) links(p *Program, f *flow) {
-	if f.start == "" || f.steps[f.start] == nil {
-		l.fault(1, "start", fmt.Sprintf("the flow %s does not begin at one of its steps", f.name), "write `start:` with the name of a step")
+	if !slices.Contains(f.order, f.start) {
+		l.fault(l.at("start"), "start", "write `start:` with the name of a step", "the flow %s does not begin at one of its steps", f.name)
 	}
-	for _, name := range f.order {
-		s := f.steps[name]
-		if s == nil {
-			continue
-		}
-		for _, to := range s.targets() {
-			if to.step == "" {
-				l.fault(s.line, "no-step", fmt.Sprintf("step %s does not say where %s leads", name, to.what), "name a step")
-			} else if f.steps[to.step] == nil {
-				l.fault(s.line, "no-step", fmt.Sprintf("step %s leads to %q (%s), which is not there", name, to.step, to.what), "mend the name, or add the step")
-			}
-		}
-		if s.verb == "call" && s.call != "" && p.flows[s.call] == nil {
-			l.fault(s.line, "no-flow", fmt.Sprintf("step %s calls the flow %q, which is not there", name, s.call), "mend the name, or add the flow")
-		}
-	}
+	whole := !slices.ContainsFunc(l.faults, func(x Fault) bool { return x.File == f.file })
 	reached := map[string]bool{}
 	var visit func(name string)
 	visit = func(name string) {
-		s := f.steps[name]
-		if s == nil || reached[name] {
+		if f.steps[name] == nil || reached[name] {
 			return
 		}
 		reached[name] = true
-		for _, to := range s.targets() {
+		for _, to := range f.steps[name].targets() {
 			visit(to.step)
 		}
 	}
 	visit(f.start)
 	for _, name := range f.order {
-		if f.steps[name] != nil && !reached[name] {
-			l.fault(f.steps[name].line, "unreachable", fmt.Sprintf("nothing leads to step %s", name), "lead to it, or take it out")
+		s := f.steps[name]
+		if s == nil || s.verb == "" {
+			continue
+		}
+		for _, to := range s.targets() {
+			at := l.at(append([]string{"steps", name}, to.at...)...)
+			if to.step == "" {
+				l.fault(at, "no-step", "name a step", "step %s does not say where it goes on (%s)", name, to.what)
+			} else if !slices.Contains(f.order, to.step) {
+				l.fault(at, "no-step", "mend the name, or add the step", "step %s leads to %q (%s), which is not there", name, to.step, to.what)
+			}
+		}
+		if s.verb == "call" && p.flows[s.call] == nil {
+			l.fault(l.at("steps", name, "call"), "no-flow", "mend the name, or add the flow", "step %s calls the flow %q, which is not there or cannot be read", name, s.call)
+		}
+		if !reached[name] && whole { // else what leads to it may be the mistake
+			l.fault(l.at("steps", name), "unreachable", "lead to it, or take it out", "nothing leads to step %s", name)
 		}
 	}
 }
 
-// target is a step that another leads to.
-type target struct{ step, what string }
-
-// targets lists where a step can lead.
-func (s *step) targets() []target {
-	var out []target
-	add := func(step, what string) { out = append(out, target{step, what}) }
-	switch s.verb {
-	case "ask":
-		for key, to := range s.on {
-			add(to, "the answer "+key)
-		}
-		for _, r := range s.ranges {
-			add(r.next, fmt.Sprintf("the range %g-%g", r.from, r.to))
-		}
-		if s.next != "" {
-			add(s.next, "next")
-		}
-		if s.expire > 0 {
-			add(s.expired, "expire")
-		}
-		if s.unclear != "" {
-			add(s.unclearNext, "unclear")
-		}
-	case "branch":
-		for _, b := range s.branches {
-			add(b.next, "when "+b.when)
-		}
-		if s.otherwise != "" {
-			add(s.otherwise, "else")
-		}
-	default:
-		if s.next != "" {
-			add(s.next, "next")
-		}
-	}
-	slices.SortFunc(out, func(a, b target) int { return strings.Compare(a.what, b.what) })
-	return out
-}
-
-// shape checks what a flow does as a whole: no flow calls itself, nothing turns
-// in a circle without waiting for her, and silence comes to an end.
+// shape finds what would turn for ever inside one event: a flow that calls
+// itself, and a circle without a wait.
 func (l *loader) shape(p *Program, f *flow) {
 	if path := p.callsItself(f.name); path != nil {
-		l.fault(1, "recursion", "the flow calls itself: "+strings.Join(path, " → "), "end the talk instead, or wait for the next check-in")
+		if slices.Min(path) != f.name {
+			return // it is told once, where the first of them is
+		}
+		call := slices.IndexFunc(f.order, func(name string) bool { return f.steps[name].call == path[1] })
+		l.fault(l.at("steps", f.order[call], "call"), "recursion", "end the talk instead, or lead back to an earlier step", "the flow calls itself (%s)", strings.Join(path, " → "))
 		return
 	}
-	// A circle without a wait would turn for ever inside one event.
-	if circle := f.circle(func(s *step) []string {
-		if s.verb == "ask" || s.verb == "wait" || (s.verb == "call" && !p.passesThrough(s.call, nil)) {
+	passes := p.passing()
+	if circle := f.circle(func(s *step) []target {
+		if s.verb == "ask" || s.verb == "wait" || (s.verb == "call" && !passes[s.call]) {
 			return nil
 		}
-		return stepNames(s.targets())
+		return s.targets()
 	}); circle != nil {
-		l.fault(f.steps[circle[0]].line, "loop", "these steps turn in a circle without waiting for her: "+strings.Join(circle, " → "), "put a question or a wait into the circle")
-	}
-	// If she never answers, the talk must end: along expiry alone there is no circle.
-	if circle := f.circle(func(s *step) []string {
-		if s.verb == "ask" {
-			return []string{s.expired}
-		}
-		return stepNames(s.targets())
-	}); circle != nil {
-		l.fault(f.steps[circle[0]].line, "endless", "if she never answers, these steps follow one another for ever: "+strings.Join(circle, " → "), "let `expire` lead to an end")
+		l.fault(l.at("steps", circle[0]), "loop", "put a question or a wait into the circle", "these steps turn in a circle without waiting for her (%s)", strings.Join(circle, " → "))
 	}
 }
 
-func stepNames(targets []target) []string {
-	names := make([]string, len(targets))
-	for i, t := range targets {
-		names[i] = t.step
-	}
-	return names
-}
-
-// circle finds a circle among the steps that can be reached, along the given edges.
-func (f *flow) circle(edges func(*step) []string) []string {
-	const fresh, open, done = 0, 1, 2
+// circle finds a circle among the steps, along the given edges.
+func (f *flow) circle(edges func(*step) []target) []string {
+	const open, done = 1, 2
 	state := make(map[string]int)
 	var path []string
 	var visit func(name string) []string
 	visit = func(name string) []string {
-		s := f.steps[name]
-		if s == nil || state[name] == done {
+		switch state[name] {
+		case done:
 			return nil
-		}
-		if state[name] == open {
+		case open:
 			return append(slices.Clone(path[slices.Index(path, name):]), name)
 		}
 		state[name] = open
 		path = append(path, name)
-		for _, next := range edges(s) {
-			if circle := visit(next); circle != nil {
+		for _, to := range edges(f.steps[name]) {
+			if circle := visit(to.step); circle != nil {
 				return circle
 			}
 		}
@@ -158,17 +158,14 @@ func (f *flow) circle(edges func(*step) []string) []string {
 
 // callsItself gives the chain of calls that leads a flow back to itself.
 func (p *Program) callsItself(name string) []string {
-	var search func(at string, path []string) []string
 	seen := make(map[string]bool)
+	var search func(at string, path []string) []string
 	search = func(at string, path []string) []string {
 		f := p.flows[at]
-		if f == nil {
-			return nil
-		}
 		path = append(path, at)
 		for _, stepName := range f.order {
 			s := f.steps[stepName]
-			if s == nil || s.verb != "call" {
+			if s.verb != "call" {
 				continue
 			}
 			if s.call == name {
@@ -186,35 +183,39 @@ func (p *Program) callsItself(name string) []string {
 	return search(name, nil)
 }
 
-// passesThrough says whether a flow can run from its start to its end without waiting.
-func (p *Program) passesThrough(name string, under []string) bool {
-	f := p.flows[name]
-	if f == nil || slices.Contains(under, name) {
-		return false
-	}
-	under = append(under, name)
-	seen := make(map[string]bool)
-	var visit func(step string) bool
-	visit = func(stepName string) bool {
-		s := f.steps[stepName]
-		if s == nil || seen[stepName] {
-			return false
-		}
-		seen[stepName] = true
-		switch {
-		case s.verb == "ask" || s.verb == "wait":
-			return false
-		case s.verb == "say" && s.end != "":
-			return true
-		case s.verb == "call" && !p.passesThrough(s.call, under):
-			return false
-		}
-		for _, to := range s.targets() {
-			if visit(to.step) {
-				return true
+// passing finds the flows that can run from their start to their end without
+// waiting for her.
+func (p *Program) passing() map[string]bool {
+	passes := make(map[string]bool)
+	for changed := true; changed; { // each round finds at least one more, or is the last
+		changed = false
+		for _, name := range p.names {
+			if !passes[name] && p.flows[name].passes(passes) {
+				passes[name], changed = true, true
 			}
 		}
-		return false
+	}
+	return passes
+}
+
+// passes says whether a flow can run through without waiting, when of those
+// that it calls only the given ones can.
+func (f *flow) passes(others map[string]bool) bool {
+	seen := make(map[string]bool)
+	var visit func(name string) bool
+	visit = func(name string) bool {
+		s := f.steps[name]
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+		switch {
+		case s.verb == "ask" || s.verb == "wait" || (s.verb == "call" && !others[s.call]):
+			return false
+		case s.end != "":
+			return true
+		}
+		return slices.ContainsFunc(s.targets(), func(to target) bool { return visit(to.step) })
 	}
 	return visit(f.start)
 }

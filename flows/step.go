@@ -1,8 +1,10 @@
 package flows
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +12,8 @@ import (
 
 	"lookout/flows/triage"
 )
+
+func itoa(n int) string { return strconv.Itoa(n) }
 
 // OpenQuestion is the question that waits for an answer.
 type OpenQuestion struct {
@@ -50,9 +54,7 @@ const (
 	timerAgain  = "again"
 )
 
-func timerKey(what string, wait, n int) string {
-	return what + ":" + strconv.Itoa(wait) + ":" + strconv.Itoa(n)
-}
+func timerKey(what string, wait, n int) string { return what + ":" + itoa(wait) + ":" + itoa(n) }
 
 // TimerAskAgain is a timer that asks the open question once more, for a person
 // who has said "later".
@@ -60,13 +62,11 @@ func TimerAskAgain(s State) string { return timerKey(timerAgain, s.Wait, 0) }
 
 // parseTimer reads a key; ok is false for what is no key.
 func parseTimer(key string) (what string, wait, n int, ok bool) {
-	parts := strings.Split(key, ":")
-	if len(parts) != 3 {
-		return "", 0, 0, false
-	}
-	wait, err1 := strconv.Atoi(parts[1])
-	n, err2 := strconv.Atoi(parts[2])
-	return parts[0], wait, n, err1 == nil && err2 == nil
+	what, rest, _ := strings.Cut(key, ":")
+	first, second, _ := strings.Cut(rest, ":")
+	wait, err1 := strconv.Atoi(first)
+	n, err2 := strconv.Atoi(second)
+	return what, wait, n, err1 == nil && err2 == nil
 }
 
 // run is one event being worked through.
@@ -77,20 +77,39 @@ type run struct {
 	now     time.Time
 	effects []Effect
 	steps   int
+	again   bool // the question that comes next has been asked before
+	// decide, when it is set, takes the branches in place of their conditions: it
+	// gives a number below n.
+	decide func(n int) int
 }
 
+var errNoEvent = errors.New("the event says nothing: set one of Start, Reply, Timer and Stop")
+
 // Step moves a talk by one event. The state that it is given is not changed.
-// The error is the caller's: an event that is none, or a flow that is not there.
+//
+// The error is the caller's mistake: an event that says nothing, a flow that is
+// not there, a start while a talk is open. Nothing that she writes, and no state
+// however damaged, is an error: what cannot go on is handed to a person, and
+// ends with the outcome "broken". A reply while no question is open, and a timer
+// of an earlier wait, do nothing.
 func Step(p *Program, s State, e Event, facts Facts) (State, []Effect, error) {
 	r := &run{p: p, s: clone(s), facts: &facts, now: e.Now}
+	if err := r.take(e); err != nil {
+		return s, nil, err
+	}
+	return r.s, r.effects, nil
+}
+
+// take works through one event.
+func (r *run) take(e Event) error {
 	switch {
 	case e.Start != "":
-		if s.Active() {
-			return s, nil, fmt.Errorf("start %s: the talk %s is open: stop it first", e.Start, s.Flow)
+		if r.s.Active() {
+			return fmt.Errorf("start %s: the talk %s is open: stop it first", e.Start, r.s.Flow)
 		}
-		f := p.flows[e.Start]
+		f := r.p.flows[e.Start]
 		if f == nil {
-			return s, nil, fmt.Errorf("start %q: there is no such flow", e.Start)
+			return fmt.Errorf("start %q: there is no such flow", e.Start)
 		}
 		r.s = State{Flow: e.Start, Started: e.Now, Frames: []Frame{{Flow: e.Start}}}
 		r.enter(f.start)
@@ -99,16 +118,17 @@ func Step(p *Program, s State, e Event, facts Facts) (State, []Effect, error) {
 	case e.Timer != "":
 		r.timer(e.Timer)
 	case e.Stop != "":
-		if s.Active() {
+		if r.s.Active() {
 			r.finish(e.Stop)
 		}
 	default:
-		return s, nil, fmt.Errorf("an event that says nothing")
+		return errNoEvent
 	}
-	return r.s, r.effects, nil
+	return nil
 }
 
-// clone copies what a step may change.
+// clone copies what a step may change in place. It changes no BackFrames in
+// place, nor the answers in them.
 func clone(s State) State {
 	s.Frames = slices.Clone(s.Frames)
 	for i := range s.Frames {
@@ -135,23 +155,20 @@ func (r *run) handOver(concern, reason, outcome string) {
 	r.finish(outcome)
 }
 
+// broken ends a talk that cannot go on. What she wrote has been read already,
+// and a person looks at it.
+func (r *run) broken() {
+	r.handOver(concernUnclear, "The talk with her could not go on; look at what she wrote.", outcomeBroken)
+}
+
 // enter runs the talk on from a step of the innermost flow, up to the next wait
 // or the end.
 func (r *run) enter(name string) {
 	for {
-		if r.steps++; r.steps > maxSteps {
-			r.handOver("not-understood", "The talk ran in a circle and was ended; look at what she wrote.", "broken")
-			return
-		}
-		frame := r.top()
-		frame.Step = name
-		f := r.p.flows[frame.Flow]
-		var st *step
-		if f != nil {
-			st = f.steps[name]
-		}
-		if st == nil {
-			r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
+		r.top().Step = name
+		st := r.p.at(&r.s)
+		if r.steps++; st == nil || r.steps > maxSteps {
+			r.broken()
 			return
 		}
 		switch st.verb {
@@ -160,53 +177,63 @@ func (r *run) enter(name string) {
 			return
 		case "say":
 			r.do(Effect{Say: &Say{Text: st.text}})
-			if st.end != "" {
-				if len(r.s.Frames) == 1 {
-					r.finish(st.end)
-					return
-				}
-				r.s.Frames = r.s.Frames[:len(r.s.Frames)-1]
-				r.s.Back = ""
-				name = r.returnTo()
-				continue
-			}
 			name = st.next
+			if st.end == "" {
+				break
+			}
+			if len(r.s.Frames) == 1 {
+				r.finish(st.end)
+				return
+			}
+			r.leaveFlow()
+			r.s.Frames = r.s.Frames[:len(r.s.Frames)-1]
+			call := r.p.at(&r.s)
+			if call == nil {
+				r.broken()
+				return
+			}
+			name = call.next
 		case "escalate":
 			r.do(Effect{Escalate: &Escalate{Level: st.level, Concern: st.concern, Reason: st.reason}})
 			name = st.next
 		case "branch":
-			name = r.choose(f, st)
+			name = r.choose(st)
 		case "call":
-			if len(r.s.Frames) >= maxFrames {
-				r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
-				return
-			}
 			called := r.p.flows[st.call]
-			if called == nil {
-				r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
+			if called == nil || len(r.s.Frames) >= maxFrames {
+				r.broken()
 				return
 			}
+			r.leaveFlow()
 			r.s.Frames = append(r.s.Frames, Frame{Flow: st.call})
-			r.s.Back = ""
 			name = called.start
 		default:
-			r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
+			r.broken()
 			return
 		}
 	}
 }
 
-// returnTo is the step behind the call that has just ended; "" when it is not there.
-func (r *run) returnTo() string {
-	if st := r.p.at(&r.s); st != nil {
-		return st.next
+// leaveFlow keeps the way back to the question before, when the talk leaves the
+// flow that asked it.
+func (r *run) leaveFlow() {
+	if r.s.Back == "" || r.s.BackFrames != nil {
+		return
 	}
-	return ""
+	r.s.BackFrames = slices.Clone(r.s.Frames)
+	r.s.BackFrames[len(r.s.BackFrames)-1].Step = r.s.Back
 }
 
 // choose takes the first branch that is known to hold.
-func (r *run) choose(f *flow, st *step) string {
-	k := &known{frame: r.top(), steps: f.saves, named: r.s.Named, facts: r.facts}
+func (r *run) choose(st *step) string {
+	if r.decide != nil {
+		if i := r.decide(len(st.branches) + 1); i < len(st.branches) {
+			return st.branches[i].next
+		}
+		return st.otherwise
+	}
+	frame := r.top()
+	k := &known{frame: frame, steps: r.p.flows[frame.Flow].saves, named: r.s.Named, facts: r.facts}
 	for i := range st.branches {
 		if st.branches[i].holds(k) {
 			return st.branches[i].next
@@ -217,18 +244,19 @@ func (r *run) choose(f *flow, st *step) string {
 
 // wait asks, or waits, and sets the timers that belong to it.
 func (r *run) wait(st *step) {
+	if r.s.Wait >= maxWaits || r.s.Wait < 0 {
+		r.handOver(concernUnclear, "The talk with her went on for too long and was ended; look at what she wrote.", outcomeHandedOver)
+		return
+	}
 	r.s.Wait++
 	r.s.Reminded, r.s.Unclear = 0, 0
 	r.s.AskedAt = r.now
-	if r.s.Wait > maxWaits {
-		r.handOver("not-understood", "The talk went on for too long and was ended; look at what she wrote.", "handed over")
-		return
-	}
 	if st.verb == "wait" {
+		r.s.Back, r.s.BackFrames = "", nil
 		r.timerAt(timerWait, 0, st.wait)
 		return
 	}
-	r.do(Effect{Ask: &Ask{Text: st.text}})
+	r.do(Effect{Ask: &Ask{Text: st.text, Again: r.again}})
 	for i, remind := range st.remind {
 		r.timerAt(timerRemind, i, remind.after)
 	}
@@ -242,15 +270,13 @@ func (r *run) timerAt(what string, n int, after time.Duration) {
 // timer runs what a timer was set for, unless the talk has moved on since.
 func (r *run) timer(key string) {
 	what, wait, n, ok := parseTimer(key)
+	if !ok || !r.s.Active() || wait != r.s.Wait {
+		return
+	}
 	st := r.p.at(&r.s)
-	if !ok || wait != r.s.Wait || !r.s.Active() {
-		return
-	}
-	if st == nil {
-		r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
-		return
-	}
 	switch {
+	case st == nil || (st.verb != "ask" && st.verb != "wait"):
+		r.broken()
 	case what == timerWait && st.verb == "wait":
 		r.enter(st.next)
 	case st.verb != "ask":
@@ -260,8 +286,14 @@ func (r *run) timer(key string) {
 		r.s.Reminded = n + 1
 		r.do(Effect{Say: &Say{Text: st.remind[n].text, Reminder: true}})
 	case what == timerExpire:
-		r.enter(st.expired)
+		r.moveOn(st, st.expired)
 	}
+}
+
+// moveOn goes on from an open question, which she can still come back to.
+func (r *run) moveOn(st *step, to string) {
+	r.s.Back, r.s.BackFrames = st.name, nil
+	r.enter(to)
 }
 
 // reply takes an answer to the open question. With no question open there is
@@ -272,47 +304,72 @@ func (r *run) reply(reply *Reply) {
 	}
 	r.name(reply.Reading)
 	st := r.p.at(&r.s)
-	if st == nil {
-		r.handOver("not-understood", "The talk could not go on; look at what she wrote.", "broken")
+	switch {
+	case st == nil || (st.verb != "ask" && st.verb != "wait"):
+		r.broken()
 		return
-	}
-	if st.verb != "ask" {
+	case st.verb == "wait":
 		return
 	}
 	answer := st.answer(reply.Reading)
 	switch answer.Kind {
+	case triage.Correction:
+		if r.goBack() {
+			return
+		}
+		if st.kind != triage.Text { // to which it is as good an answer as any
+			r.unclear(st)
+			return
+		}
+		answer = triage.Answer{Kind: triage.FreeText}
 	case triage.NoAnswer:
 		r.unclear(st)
 		return
-	case triage.Correction:
-		if back := r.s.Back; back != "" && r.p.flows[r.top().Flow].steps[back] != nil {
-			r.s.Back = ""
-			r.enter(back)
-			return
-		}
-		r.unclear(st)
-		return
 	case triage.WantsNurse:
-		if st.on["nurse"] == "" {
-			r.handOver("contact-request", "She would rather talk to a nurse.", "handed over")
+		if st.on[string(triage.WantsNurse)] == "" {
+			r.handOver(concernContact, "She would rather talk to a nurse.", outcomeHandedOver)
 			return
 		}
 	}
 	r.keep(st, answer, reply.Text)
-	r.s.Back = st.name
-	r.enter(st.to(answer))
+	r.moveOn(st, st.to(answer))
+}
+
+// goBack asks the question before the open one again, as things stood then. What
+// her first answer set off for a nurse stays: a correction never lowers. It says
+// whether there was a question to go back to.
+func (r *run) goBack() bool {
+	frames, step := r.s.BackFrames, r.s.Back
+	if frames == nil {
+		frames = r.s.Frames
+	}
+	back := State{Frames: slices.Clone(frames)}
+	if step == "" || len(back.Frames) == 0 || len(back.Frames) > maxFrames {
+		return false
+	}
+	back.Frames[len(back.Frames)-1].Step = step
+	if st := r.p.at(&back); st == nil || st.verb != "ask" {
+		return false
+	}
+	r.s.Frames, r.s.Back, r.s.BackFrames = back.Frames, "", nil
+	r.again = true
+	r.enter(step)
+	return true
 }
 
 // name remembers which concepts she has named as hers and present.
 func (r *run) name(reading triage.Reading) {
-	for _, f := range reading.Findings {
-		if f.Polarity == "denied" || f.Experiencer == "other" || f.Time == "past" || f.Time == "hypothetical" {
-			continue
-		}
-		if !slices.Contains(r.s.Named, f.Concept) && len(r.s.Named) < maxNamed {
+	for i := range reading.Findings {
+		f := &reading.Findings[i]
+		if hers(f) && len(r.s.Named) < maxNamed && !slices.Contains(r.s.Named, f.Concept) {
 			r.s.Named = append(r.s.Named, f.Concept)
 		}
 	}
+}
+
+// hers says whether a finding is said, of herself, and now.
+func hers(f *triage.Finding) bool {
+	return f.Polarity != "denied" && f.Experiencer != "other" && f.Time != "past" && f.Time != "hypothetical"
 }
 
 // keep saves an answer under its name.
@@ -320,7 +377,7 @@ func (r *run) keep(st *step, answer triage.Answer, text string) {
 	if st.save != "" {
 		frame := r.top()
 		if frame.Answers == nil {
-			frame.Answers = make(map[string]triage.Answer, 4)
+			frame.Answers = make(map[string]triage.Answer, 1)
 		}
 		frame.Answers[st.save] = answer
 	}
@@ -331,72 +388,77 @@ func (r *run) keep(st *step, answer triage.Answer, text string) {
 
 // unclear asks again, as often as the step allows, and then goes where a person reads it.
 func (r *run) unclear(st *step) {
-	if st.unclear == "" || r.s.Unclear >= st.times {
-		if st.unclearNext != "" {
-			r.enter(st.unclearNext)
-		} else {
-			r.enter(st.expired)
-		}
+	if r.s.Unclear >= st.times || r.s.Unclear < 0 {
+		r.moveOn(st, st.unclearNext)
 		return
 	}
 	r.s.Unclear++
 	r.do(Effect{Say: &Say{Text: st.unclear}})
 }
 
-// answer is how a reading answers this question. A person who names what was
-// asked about has said yes, and one who denies it all has said no.
+// answer is how a reading answers this question; NoAnswer when it does not,
+// whatever the reading says.
 func (st *step) answer(reading triage.Reading) triage.Answer {
 	a := reading.Answer
+	switch a.Kind {
+	case triage.WantsNurse, triage.Refused, triage.Correction:
+		return a
+	case triage.Unsure:
+		if st.kind != triage.Text {
+			return a
+		}
+	}
+	ok := false
 	switch st.kind {
 	case triage.Text:
-		if a.Kind == triage.WantsNurse || a.Kind == triage.Refused || a.Kind == triage.Correction {
-			return a
-		}
 		return triage.Answer{Kind: triage.FreeText}
 	case triage.YesNo:
-		if a.Kind != triage.NoAnswer {
-			return a
+		if a.Kind != triage.SaidYes && a.Kind != triage.SaidNo {
+			return st.named(reading)
 		}
-		said, denied := false, false
-		for _, f := range reading.Findings {
-			hers := f.Experiencer != "other" && f.Time != "past" && f.Time != "hypothetical"
-			asked := slices.Contains(st.concepts, f.Concept) || f.Level >= triage.Soon
-			switch {
-			case f.Polarity == "denied":
-				denied = true
-			case hers && asked:
-				said = true
-			}
-		}
-		if said {
-			return triage.Answer{Kind: triage.SaidYes, More: true}
-		}
-		if denied && reading.Level == triage.None {
-			return triage.Answer{Kind: triage.SaidNo, More: true}
-		}
+		ok = true
 	case triage.Choice:
-		if a.Kind == triage.Chosen && !slices.ContainsFunc(st.options, func(o triage.Option) bool { return o.Key == a.Option }) {
-			return triage.Answer{}
-		}
-		if a.Kind == triage.SaidYes || a.Kind == triage.SaidNo {
-			return triage.Answer{}
-		}
-	case triage.Scale, triage.Number, triage.Weight:
-		if a.Kind == triage.Value && st.min < st.max && (a.Number < st.min || a.Number > st.max) {
-			return triage.Answer{}
-		}
-		if a.Kind == triage.SaidYes || a.Kind == triage.SaidNo || a.Kind == triage.Chosen {
-			return triage.Answer{}
-		}
+		ok = a.Kind == triage.Chosen && slices.ContainsFunc(st.options, func(o triage.Option) bool { return o.Key == a.Option })
+	case triage.Scale, triage.Number:
+		ok = a.Kind == triage.Value && a.Number >= st.min && a.Number <= st.max
+	case triage.Weight:
+		ok = a.Kind == triage.Value && a.Number > 0 && !math.IsInf(a.Number, 0)
 	case triage.Date:
-		if a.Kind == triage.SaidYes || a.Kind == triage.SaidNo || a.Kind == triage.Chosen {
-			return triage.Answer{}
-		}
+		ok = a.Kind == triage.Value && a.DaysAgo >= 0
+	}
+	if !ok {
+		return triage.Answer{}
 	}
 	return a
 }
 
-// to is the step that an answer leads to.
+// named answers a question about symptoms by what she names: "my hip hurts" to
+// "any new pain?" is a yes, "no lumps" is a no. A question that names no
+// concepts may as well ask whether she is better: there, naming says nothing.
+func (st *step) named(reading triage.Reading) triage.Answer {
+	if len(st.concepts) == 0 {
+		return triage.Answer{}
+	}
+	denied, said := false, false
+	for i := range reading.Findings {
+		f := &reading.Findings[i]
+		switch {
+		case f.Polarity == "denied":
+			denied = true
+		case hers(f) && (slices.Contains(st.concepts, f.Concept) || f.Level >= triage.Soon):
+			return triage.Answer{Kind: triage.SaidYes, More: true}
+		default:
+			said = true
+		}
+	}
+	if denied && !said && reading.Level == triage.None {
+		return triage.Answer{Kind: triage.SaidNo, More: true}
+	}
+	return triage.Answer{}
+}
+
+// to is the step that an answer leads to. Ranges hold whole numbers: 7.5 goes
+// where 8 goes.
 func (st *step) to(a triage.Answer) string {
 	key := string(a.Kind)
 	switch a.Kind {
@@ -407,6 +469,7 @@ func (st *step) to(a triage.Answer) string {
 		if st.kind == triage.Date {
 			n = float64(a.DaysAgo)
 		}
+		n = math.Floor(n + 0.5)
 		for _, r := range st.ranges {
 			if n >= r.from && n <= r.to {
 				return r.next
@@ -416,9 +479,6 @@ func (st *step) to(a triage.Answer) string {
 	}
 	if to := st.on[key]; to != "" {
 		return to
-	}
-	if st.next == "" {
-		return st.unclearNext // Load has shown that every other answer is in `on`
 	}
 	return st.next
 }

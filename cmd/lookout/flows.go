@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +27,9 @@ type flowsCheckCmd struct {
 }
 
 // Help is shown by lookout flows check --help.
-func (*flowsCheckCmd) Help() string { return "Example:\n  lookout flows check ./content" }
+func (*flowsCheckCmd) Help() string {
+	return "Example:\n  lookout flows check ./content\n\nEach fault is one line, FILE:LINE: what is wrong: how to mend it. docs/flows.md explains them."
+}
 
 // Run loads the pack, which is the check.
 func (c *flowsCheckCmd) Run(e *env) error {
@@ -32,17 +37,24 @@ func (c *flowsCheckCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\nNot approved by a clinician.\n", len(pack.Program().Flows()), pack.Digest())
+	all, drafts := pack.Program().Flows(), pack.Program().Unapproved()
+	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\n", len(all), pack.Digest())
+	if len(drafts) > 0 {
+		fmt.Fprintf(e.out, "Not approved by a clinician: %s.\n", strings.Join(drafts, ", "))
+	}
 	return nil
 }
 
 type flowsGraphCmd struct {
 	Flow    string `arg:"" optional:"" help:"One flow; all of them when not given."`
 	Content string `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
+	Locale  string `help:"The language of the words." default:"en-GB"`
 }
 
 // Help is shown by lookout flows graph --help.
-func (*flowsGraphCmd) Help() string { return "Example:\n  lookout flows graph check-in > check-in.mmd" }
+func (*flowsGraphCmd) Help() string {
+	return "Example:\n  lookout flows graph check-in > check-in.mmd\n\nGitHub, GitLab and mermaid.live draw it."
+}
 
 // Run draws.
 func (c *flowsGraphCmd) Run(e *env) error {
@@ -57,8 +69,20 @@ func (c *flowsGraphCmd) Run(e *env) error {
 		}
 		names = []string{c.Flow}
 	}
-	for _, name := range names {
-		fmt.Fprintln(e.out, pack.Program().Mermaid(name))
+	words := func(id string) string {
+		text, err := pack.Text(id, c.Locale, "sms", sampleVars(pack))
+		if err != nil {
+			return "" // its id is shown
+		}
+		return text
+	}
+	for i, name := range names {
+		if i > 0 {
+			fmt.Fprintln(e.out)
+		}
+		if _, err := io.WriteString(e.out, pack.Program().Mermaid(name, words)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -67,18 +91,36 @@ func noFlow(name string, names []string) error {
 	return fmt.Errorf("there is no flow %q: the flows are %s", name, strings.Join(names, ", "))
 }
 
+// sampleVars are made-up values for the placeholders of texts.
+func sampleVars(pack *content.Pack) map[string]string {
+	vars := map[string]string{"given_name": "Mary", "service": "Anytown breast nurses", "nurse_line": "01632 960001", "cancer_line": "01632 960002",
+		"by": "5pm on Thursday", "since": "10:30am", "level": "soon", "nurse": "Ann", "link": "https://lookout.example.nhs.uk/chat", "desk": "https://lookout.example.nhs.uk/desk/"}
+	for k, v := range pack.NationVars(tryNation) {
+		vars[k] = v
+	}
+	return vars
+}
+
+const tryNation = "england-and-wales"
+
 type flowsTryCmd struct {
-	Flow    string `arg:"" help:"The flow to play."`
-	Content string `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
-	Tablets string `help:"The hormone tablet that she takes." default:"letrozole"`
+	Flow    string            `arg:"" help:"The flow to play."`
+	Content string            `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
+	Locale  string            `help:"The language of the words." default:"en-GB"`
+	Channel string            `help:"Whose wording: sms or chat." default:"sms" enum:"sms,chat"`
+	Fact    map[string]string `help:"What is known of her, as NAME=VALUE; docs/flows.md lists the names. Several are parted by semicolons." placeholder:"NAME=VALUE" default:"tablets=letrozole"`
 }
 
 // Help is shown by lookout flows try --help.
 func (*flowsTryCmd) Help() string {
-	return "Example:\n  lookout flows try check-in\n\nAnswer as a patient would. “:wait 2d” moves the clock on, “:quit” ends it."
+	return `Example:
+  lookout flows try check-in --fact "tablets=tamoxifen;age=61"
+
+Answer as a patient would. ":wait 2d" moves the clock on (30m, 3h, 2d, 1w), ":quit" ends it.
+Nothing is kept or sent. What the desk does, command words, and several texts in a row are left out.`
 }
 
-// Run plays a flow between this terminal and nobody: nothing is kept or sent.
+// Run plays a flow in this terminal.
 func (c *flowsTryCmd) Run(e *env) error {
 	pack, err := (&settings{Content: c.Content}).pack()
 	if err != nil {
@@ -87,7 +129,10 @@ func (c *flowsTryCmd) Run(e *env) error {
 	if !pack.Program().Has(c.Flow) {
 		return noFlow(c.Flow, pack.Program().Flows())
 	}
-	t := &try{env: e, pack: pack, now: time.Now(), tablets: c.Tablets, timers: map[string]time.Time{}}
+	t := &try{pack: pack, out: e.out, locale: c.Locale, channel: c.Channel, now: time.Now(), timers: map[string]time.Time{}, rows: map[string]triage.Level{}}
+	if err := t.know(c.Fact); err != nil {
+		return err
+	}
 	if err := t.step(flows.Event{Start: c.Flow}); err != nil {
 		return err
 	}
@@ -99,14 +144,18 @@ func (c *flowsTryCmd) Run(e *env) error {
 			return lines.Err()
 		}
 		words := strings.TrimSpace(lines.Text())
+		command, argument, _ := strings.Cut(words, " ")
 		switch {
+		case words == "":
 		case words == ":quit":
 			return nil
-		case strings.HasPrefix(words, ":wait"):
-			if err := t.wait(strings.TrimSpace(strings.TrimPrefix(words, ":wait"))); err != nil {
+		case command == ":wait":
+			if err := t.wait(argument); err != nil {
 				fmt.Fprintln(e.out, "  ", err)
 			}
-		case words != "":
+		case strings.HasPrefix(words, ":"):
+			fmt.Fprintln(e.out, "   there are :wait 2d and :quit; anything else is what she writes")
+		default:
 			if err := t.answer(words); err != nil {
 				return err
 			}
@@ -115,37 +164,95 @@ func (c *flowsTryCmd) Run(e *env) error {
 	return nil
 }
 
-// try is one flow being played.
+// try is one flow being played, between this terminal and nobody.
 type try struct {
-	*env
-	pack    *content.Pack
-	state   flows.State
-	now     time.Time
-	tablets string
-	timers  map[string]time.Time
+	pack            *content.Pack
+	out             io.Writer
+	locale, channel string
+	now             time.Time
+	state           flows.State
+	timers          map[string]time.Time    // of the talk, by key
+	rows            map[string]triage.Level // that a nurse would have by now, by concern
+	profile         triage.Profile
+	facts           flows.Facts
 }
 
-// vars are made-up values for the placeholders.
-func (t *try) vars() map[string]string {
-	vars := map[string]string{"given_name": "Mary", "service": "Anytown breast nurses", "nurse_line": "01632 960 001", "cancer_line": "01632 960 002", "by": "5pm on Thursday", "link": "https://…"}
-	for k, v := range t.pack.NationVars("england-and-wales") {
-		vars[k] = v
+// know puts what the command line says of her into the terms of the reader and
+// of the flows.
+func (t *try) know(given map[string]string) error {
+	t.facts = flows.Facts{Open: true, Profile: map[string]any{}, Service: map[string]any{"open_access": true, "nation": tryNation}, Past: map[string]int{}}
+	p := &t.profile
+	bools := map[string]*bool{"lobular": &p.Lobular, "nodes_removed": &p.NodesRemoved, "lymphoedema": &p.Lymphoedema, "implant": &p.Implant,
+		"bisphosphonate": &p.Bisphosphonate, "abemaciclib": &p.Abemaciclib, "male": &p.Male, "lives_alone": &p.LivesAlone}
+	tris := map[string]*triage.Tri{"on_chemo": &p.OnChemo, "immunotherapy": &p.Immunotherapy, "trastuzumab": &p.Trastuzumab, "post_menopause": &p.PostMenopause}
+	texts := map[string]*string{"tablets": &p.Tablets, "side": &p.Side}
+	for name := range bools { // as for patients, what is not ticked is not so
+		t.facts.Profile[name] = false
 	}
-	return vars
+	for name := range texts {
+		t.facts.Profile[name] = ""
+	}
+	var names []string
+	for _, field := range flows.ProfileFields() {
+		names = append(names, field.Name)
+		text, ok := given[field.Name]
+		if !ok {
+			continue
+		}
+		delete(given, field.Name)
+		switch field.Type {
+		case "bool":
+			yes, err := strconv.ParseBool(text)
+			if err != nil {
+				return fmt.Errorf("--fact %s: write true or false", field.Name)
+			}
+			t.facts.Profile[field.Name] = yes
+			if to := bools[field.Name]; to != nil {
+				*to = yes
+			}
+			if to := tris[field.Name]; to != nil {
+				*to = map[bool]triage.Tri{true: triage.Yes, false: triage.No}[yes]
+			}
+		case "int":
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 0 {
+				return fmt.Errorf("--fact %s: write a number", field.Name)
+			}
+			t.facts.Profile[field.Name], p.Age = n, n
+		case "string":
+			if !slices.Contains(field.Values, text) {
+				return fmt.Errorf("--fact %s: must be one of %s", field.Name, strings.Trim(strings.Join(field.Values, ", "), ", "))
+			}
+			t.facts.Profile[field.Name] = text
+			*texts[field.Name] = text
+		}
+	}
+	for name := range given {
+		return fmt.Errorf("--fact %s: there is no such fact: the facts are %s", name, strings.Join(names, ", "))
+	}
+	return nil
 }
 
-func (t *try) say(id string) {
-	words, err := t.pack.Text(id, "en-GB", "sms", t.vars())
+// words are those of a text; a text that cannot be rendered says why.
+func (t *try) words(id string) string {
+	words, err := t.pack.Text(id, t.locale, t.channel, sampleVars(t.pack))
 	if err != nil {
-		words = err.Error()
+		return "(" + err.Error() + ")"
 	}
-	fmt.Fprintf(t.out, "lookout: %s\n", words)
+	return words
 }
 
+func (t *try) say(id string) { fmt.Fprintf(t.out, "lookout: %s\n", t.words(id)) }
+
+// note tells what would happen beside the talk.
+func (t *try) note(format string, args ...any) {
+	fmt.Fprintf(t.out, "   ["+format+"]\n", args...)
+}
+
+// step moves the talk, and shows what follows.
 func (t *try) step(e flows.Event) error {
 	e.Now = t.now
-	next, effects, err := flows.Step(t.pack.Program(), t.state, e, flows.Facts{Open: true,
-		Profile: map[string]any{"tablets": t.tablets}, Service: map[string]any{"open_access": true, "nation": "england-and-wales"}})
+	next, effects, err := flows.Step(t.pack.Program(), t.state, e, t.facts)
 	if err != nil {
 		return err
 	}
@@ -157,13 +264,13 @@ func (t *try) step(e flows.Event) error {
 		case x.Ask != nil:
 			t.say(x.Ask.Text)
 		case x.Escalate != nil:
-			fmt.Fprintf(t.out, "   [row for the nurse: %s, %s: %s]\n", x.Escalate.Level, x.Escalate.Concern, x.Escalate.Reason)
+			t.note("row for the nurse: %s, %s: %s", x.Escalate.Level, x.Escalate.Concern, x.Escalate.Reason)
 		case x.SetTimer != nil:
 			t.timers[x.SetTimer.Key] = x.SetTimer.At
 		case x.Save != nil:
-			fmt.Fprintf(t.out, "   [kept as %s]\n", x.Save.Field)
+			t.note("recorded: her answer as %s", x.Save.Field)
 		case x.Ended != nil:
-			fmt.Fprintf(t.out, "   [the talk ended: %s]\n", x.Ended.Outcome)
+			t.note("the talk ended: %s", x.Ended.Outcome)
 		}
 	}
 	return nil
@@ -173,54 +280,71 @@ func (t *try) step(e flows.Event) error {
 func (t *try) answer(words string) error {
 	var q *triage.Question
 	if open, ok := t.pack.Program().Open(t.state); ok {
-		prompt, _ := t.pack.Text(open.Text, "en-GB", "sms", t.vars())
-		q = &triage.Question{Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts, Options: open.Options, Min: open.Min, Max: open.Max, Today: t.now}
+		q = &triage.Question{Prompt: t.words(open.Text), Kind: open.Kind, Concepts: open.Concepts, Options: open.Options, Min: open.Min, Max: open.Max, Today: t.now}
 	}
-	r := triage.Read(t.pack.Lexicon(), words, q, triage.Profile{Tablets: t.tablets}, nil)
-	fmt.Fprintf(t.out, "   [read as %s: %s]\n", r.Level, r.Why)
+	r := triage.Read(t.pack.Lexicon(), words, q, t.profile, nil)
+	t.note("read as %s: %s", r.Level, r.Why)
+	top := ""
 	for _, f := range r.Findings {
-		fmt.Fprintf(t.out, "   [“%s”: %s, %s, %s, %s]\n", f.Text, f.Concept, f.Polarity, f.Time, f.Level)
-	}
-	if r.Level == triage.Emergency {
-		id := t.pack.EmergencyText(r)
-		if id == "" {
-			id = "safety.emergency"
+		t.note("“%s”: %s, %s, %s, %s", f.Text, f.Concept, f.Polarity, f.Time, f.Level)
+		if f.Level == r.Level && f.Polarity != "denied" && top == "" {
+			top = t.pack.Concern(f.Concept)
 		}
-		t.say(id)
+	}
+	switch {
+	case r.Level == triage.Emergency:
+		if id := t.pack.EmergencyText(r); id != "" {
+			t.say(id)
+		} else {
+			t.say("safety.emergency")
+		}
+		t.note("row for the nurse: emergency; whoever is on duty is paged")
 		return t.step(flows.Event{Stop: "emergency"})
+	case r.Level > triage.None:
+		if top == "" {
+			top = "not-understood"
+		}
+		if r.Level <= t.rows[top] {
+			t.note("added to the row for the nurse: %s, %s", t.rows[top], top)
+			break
+		}
+		t.rows[top] = r.Level
+		t.note("row for the nurse: %s, %s", r.Level, top)
+		if r.Level > triage.Routine || top != "not-understood" {
+			t.say(t.pack.PromiseText(r.Level, top))
+		}
+	}
+	if r.Command != "" {
+		t.note("as a command word this would be %s; played as an answer", r.Command)
 	}
 	return t.step(flows.Event{Reply: &flows.Reply{Text: words, Reading: r}})
 }
 
+var waitForm = regexp.MustCompile(`^([1-9]\d{0,3})\s*([mhdw])$`)
+
 // wait moves the clock on, and runs the timers that fall due, in their order.
 func (t *try) wait(text string) error {
-	text = strings.ReplaceAll(text, " ", "")
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n := 0
-		if _, err := fmt.Sscan(days, &n); err != nil {
-			return errors.New("write it like :wait 2d or :wait 3h")
-		}
-		text = fmt.Sprintf("%dh", 24*n)
+	m := waitForm.FindStringSubmatch(strings.TrimSpace(text))
+	if m == nil {
+		return errors.New("write it like :wait 30m, :wait 3h, :wait 2d or :wait 1w")
 	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return errors.New("write it like :wait 2d or :wait 3h")
-	}
-	until := t.now.Add(d)
+	n, _ := strconv.Atoi(m[1])
+	until := t.now.Add(time.Duration(n) * map[string]time.Duration{"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}[m[2]])
 	for {
-		key, at := "", until
-		for k, when := range t.timers {
-			if !when.After(at) && (key == "" || when.Before(at) || k < key) {
-				key, at = k, when
+		due := ""
+		for key, at := range t.timers {
+			if !at.After(until) && (due == "" || at.Before(t.timers[due]) || (at.Equal(t.timers[due]) && key < due)) {
+				due = key
 			}
 		}
-		if key == "" {
+		if due == "" {
 			t.now = until
+			t.note("it is %s", until.Format("Monday 2 January, 15:04"))
 			return nil
 		}
-		delete(t.timers, key)
-		t.now = at
-		if err := t.step(flows.Event{Timer: key}); err != nil {
+		t.now = t.timers[due]
+		delete(t.timers, due)
+		if err := t.step(flows.Event{Timer: due}); err != nil {
 			return err
 		}
 	}
