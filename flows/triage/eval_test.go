@@ -99,8 +99,8 @@ func TestHeldOutMessages(t *testing.T) {
 		if file == "dev" {
 			// The bars of this version, in percent: raise them with the reader. The goal
 			// is 95 and 99.5 (docs/triage.md).
-			if 100*emergenciesRead < 78*emergencies {
-				t.Errorf("emergencies read as emergency: %d of %d, want 78%%", emergenciesRead, emergencies)
+			if 100*emergenciesRead < 90*emergencies {
+				t.Errorf("emergencies read as emergency: %d of %d, want 90%%", emergenciesRead, emergencies)
 			}
 			if 100*queued < 98*worrying {
 				t.Errorf("worrying messages that reach the queue: %d of %d, want 98%%", queued, worrying)

@@ -18,20 +18,25 @@ import (
 // of context, and the rules that combine. It never changes, and may be used by
 // many goroutines.
 type Lexicon struct {
-	digest   string
-	concepts map[string]*Concept
-	ids      []string
-	exact    map[string]sym
-	prefixes map[string]sym
-	longest  int // of the prefixes
-	starts   map[sym][]int32
-	patterns []pattern
-	rules    []rule
-	near     map[string][]string // word with one letter left out → words of the lexicon
-	words    map[string]bool     // every whole word of the lexicon
-	plain    map[string]bool     // common English words near them, which are not corrected
-	commands map[string]string
-	context  contextWords
+	digest    string
+	concepts  map[string]*Concept
+	order     []*Concept // by number
+	ids       []string
+	units     map[string]*unit
+	english   map[string]bool // words of everyday English, which are not corrected
+	spellings map[string]string
+	emoji     map[rune]string
+	rewrites  map[string][]rewrite // by first word
+	prefixes  map[string]*unit
+	shortest  int // of the prefixes
+	longest   int
+	near      map[string][]string // a word of the lexicon with one letter left out → the words that it may be
+	patterns  []pattern
+	blocks    int // 64-bit words of a set of parts
+	rules     []rule
+	commands  map[string]string
+	words     answerWords
+	second    *second // the statistical reader; nil: none
 }
 
 // Concept is one thing that a message can be about.
@@ -40,42 +45,47 @@ type Concept struct {
 	Name   string // plain English
 	Level  Level  // of the concept by itself
 	Severe Level  // when she calls it severe or scores it 8 or more; at least Level
-	New    bool   // being new, or lasting, is what makes it count: an old unchanged one is harmless
-	Vague  bool   // says less than others: it gives way to what is named beside it
-	Weak   bool   // harmless words that stand in any message: they show nothing by themselves
+	// New concepts count because they are new or lasting: an old unchanged one is harmless.
+	New bool
+	// Vague says less than others: it gives way to what is named beside it.
+	Vague bool
+	// Weak words stand in any message: they show nothing by themselves.
+	Weak bool
+	// Lasting counts even when it is over by now: a stroke that passed, a fit.
+	Lasting bool
+	// WorseIsSevere says that getting worse makes it as urgent as being severe.
+	WorseIsSevere bool
+	// Scores are the levels of an answer on a scale, where 10 is the worst; none:
+	// 8 and more is severe, 2 and more is soon.
+	Scores []Score
 	Source string
 	Ask    []string // what a nurse asks next
+	Page   string   // what the page says to whoever is on call; no patient's words
+
+	number int
 }
 
-// sym is a number for a word or the beginning of one.
-type sym int32
-
-// pattern is one wording of a concept, compiled.
-type pattern struct {
-	concept string
-	text    string // as written, for the explanation
-	file    string
-	line    int
-	parts   []part
-}
-
-// part is one place of a pattern.
-type part struct {
-	alternatives [][]sym // each a run of words
-	gap          int     // words that may stand between it and the part before
-	optional     bool
+// Score is the level of an answer from From up, on a scale where 10 is the worst.
+type Score struct {
+	From  float64
+	Level Level
 }
 
 type lexiconFile struct {
-	Version  int                 `yaml:"version"`
-	Review   string              `yaml:"review"`
-	Source   string              `yaml:"source"`
-	Classes  map[string][]string `yaml:"classes"`
-	Concepts []conceptFile       `yaml:"concepts"`
-	Rules    []ruleFile          `yaml:"rules"`
-	Commands map[string][]string `yaml:"commands"`
-	Context  map[string][]string `yaml:"context"`
-	English  []string            `yaml:"english"`
+	Version   int                 `yaml:"version"`
+	Review    string              `yaml:"review"`
+	Source    string              `yaml:"source"`
+	Classes   map[string][]string `yaml:"classes"`
+	Concepts  []conceptFile       `yaml:"concepts"`
+	Rules     []ruleFile          `yaml:"rules"`
+	Commands  map[string][]string `yaml:"commands"`
+	Context   map[string][]string `yaml:"context"`
+	Light     []string            `yaml:"light"`
+	Spellings map[string]string   `yaml:"spellings"`
+	Rewrites  []string            `yaml:"rewrites"`
+	Emoji     map[string]string   `yaml:"emoji"`
+	English   string              `yaml:"english"`
+	Weights   string              `yaml:"weights"`
 }
 
 type conceptFile struct {
@@ -86,9 +96,15 @@ type conceptFile struct {
 	New      bool     `yaml:"new"`
 	Vague    bool     `yaml:"vague"`
 	Weak     bool     `yaml:"weak"`
+	Lasting  bool     `yaml:"lasting"`
 	Source   string   `yaml:"source"`
 	Ask      []string `yaml:"ask"`
+	Page     string   `yaml:"page"`
 	Wordings []string `yaml:"wordings"`
+	Unless   []string `yaml:"unless"`
+	Asked    []string `yaml:"asked"`
+	Worse    bool     `yaml:"worse_is_severe"`
+	Scores   []string `yaml:"scores"`
 }
 
 type ruleFile struct {
@@ -104,7 +120,7 @@ type ruleFile struct {
 func (l *Lexicon) Digest() string { return l.digest }
 
 // Has says whether there is such a concept.
-func (l *Lexicon) Has(id string) bool { return l.concepts[id] != nil }
+func (l *Lexicon) Has(concept string) bool { return l.concepts[concept] != nil }
 
 // Concept gives a concept by id.
 func (l *Lexicon) Concept(id string) (Concept, bool) {
@@ -122,6 +138,9 @@ func (l *Lexicon) Concepts() []string { return slices.Clone(l.ids) }
 type compiler struct {
 	lex     *Lexicon
 	classes map[string][]string
+	expand  map[string][]string // classes with their classes spelled out
+	parts   map[string]*part    // by the text of their alternatives
+	stems   map[string][]*unit  // words with a star, whose endings are found at the end
 	faults  []error
 	file    string
 }
@@ -131,62 +150,53 @@ func (c *compiler) fault(line int, format string, args ...any) {
 }
 
 // LoadLexicon reads every *.yaml at the root of fsys. The error joins every
-// fault, each with file, line and what to do.
+// fault, each with file, line and what to do. It never panics, whatever is in
+// the files.
 func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("lexicon: %w", err)
+	}
+	if len(files) == 0 {
+		return nil, errors.New("lexicon: there is no *.yaml file in the folder")
 	}
 	lex := &Lexicon{
-		concepts: map[string]*Concept{}, exact: map[string]sym{}, prefixes: map[string]sym{}, starts: map[sym][]int32{},
-		near: map[string][]string{}, words: map[string]bool{}, plain: map[string]bool{}, commands: map[string]string{},
+		concepts: map[string]*Concept{}, units: map[string]*unit{}, english: map[string]bool{}, spellings: map[string]string{},
+		emoji: map[rune]string{}, rewrites: map[string][]rewrite{}, prefixes: map[string]*unit{}, near: map[string][]string{}, commands: map[string]string{},
 	}
-	c := &compiler{lex: lex, classes: map[string][]string{}}
+	c := &compiler{lex: lex, classes: map[string][]string{}, expand: map[string][]string{}, parts: map[string]*part{}, stems: map[string][]*unit{}}
 	sum := sha256.New()
-	var loaded []lexiconFile
-	var nodes []*yaml.Node
-	for _, file := range files {
+	loaded := make([]lexiconFile, len(files))
+	nodes := make([]*yaml.Node, len(files))
+	for i, file := range files {
 		text, err := fs.ReadFile(fsys, file)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("lexicon: %w", err)
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00", file, len(text))
 		sum.Write(text)
-		f, node := c.read(file, text)
-		loaded, nodes = append(loaded, f), append(nodes, node)
-		for name, words := range f.Classes {
-			if c.classes[name] != nil {
-				c.fault(1, "the class %s is there twice: give it one place", name)
-			}
-			c.classes[name] = words
-		}
-	}
-	if len(files) == 0 {
-		return nil, errors.New("lexicon: there is no *.yaml file")
+		loaded[i], nodes[i] = c.read(file, text)
 	}
 	lex.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
-	for i, f := range loaded {
-		c.file = files[i]
-		c.concepts(f, nodes[i])
-		for _, w := range f.English {
-			lex.plain[w] = true
-		}
-		for command, words := range f.Commands {
-			for _, w := range words {
-				lex.commands[joined(w)] = command
-			}
-		}
-		lex.context.add(f.Context)
+	if len(c.faults) > 0 {
+		return nil, errors.Join(c.faults...)
 	}
-	for i, f := range loaded {
-		c.file = files[i]
-		c.rules(f, nodes[i])
+	each := func(do func(lexiconFile, *yaml.Node)) {
+		for i, f := range loaded {
+			c.file = files[i]
+			do(f, nodes[i])
+		}
 	}
+	each(c.vocabulary)
+	each(c.concepts)
+	each(c.contextWords)
+	each(c.rules)
 	for id := range lex.concepts {
 		lex.ids = append(lex.ids, id)
 	}
 	slices.Sort(lex.ids)
-	lex.spelling()
+	c.answerClasses()
+	c.finish()
 	if len(c.faults) > 0 {
 		return nil, errors.Join(c.faults...)
 	}
@@ -211,9 +221,11 @@ func (c *compiler) read(file string, text []byte) (f lexiconFile, node *yaml.Nod
 		}
 		return f, nil
 	}
-	var doc yaml.Node
-	if yaml.Load(text, &doc) == nil {
-		node = &doc
+	if f.English == "" { // the word list is long, and its lines are of no use
+		var doc yaml.Node
+		if yaml.Load(text, &doc) == nil {
+			node = &doc
+		}
 	}
 	if f.Version < 1 {
 		c.fault(1, "the version is missing: write `version: 1`")
@@ -224,23 +236,78 @@ func (c *compiler) read(file string, text []byte) (f lexiconFile, node *yaml.Nod
 	return f, node
 }
 
-// lineOf finds the line of the nth item of a list at the top of the file.
-func lineOf(doc *yaml.Node, list string, n int) int {
+// lineOf finds the line of what stands under keys from the top: of the nth item
+// where a key is a list (n below 0: of the list itself).
+func lineOf(doc *yaml.Node, n int, keys ...string) int {
 	if doc == nil || len(doc.Content) == 0 {
 		return 1
 	}
-	root := doc.Content[0]
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		if root.Content[i].Value == list && n < len(root.Content[i+1].Content) {
-			return root.Content[i+1].Content[n].Line
+	at, line := doc.Content[0], 1
+	for _, key := range keys {
+		found := false
+		for i := 0; i+1 < len(at.Content); i += 2 {
+			if at.Content[i].Value == key {
+				line, at, found = at.Content[i].Line, at.Content[i+1], true
+				break
+			}
+		}
+		if !found {
+			return line
 		}
 	}
-	return 1
+	if n >= 0 && n < len(at.Content) {
+		return at.Content[n].Line
+	}
+	return line
+}
+
+// vocabulary takes in the classes, and the words that other parts build on.
+func (c *compiler) vocabulary(f lexiconFile, node *yaml.Node) {
+	for name, words := range f.Classes {
+		line := lineOf(node, -1, "classes", name)
+		if c.classes[name] != nil {
+			c.fault(line, "the class %s is there twice: give it one place", name)
+		}
+		if len(words) == 0 {
+			c.fault(line, "the class %s is empty: give it words, or take it out", name)
+		}
+		c.classes[name] = words
+	}
+	for short, full := range f.Spellings {
+		if short == "" || full == "" {
+			c.fault(lineOf(node, -1, "spellings"), "a spelling needs both sides: write `wot: what`")
+			continue
+		}
+		c.lex.spellings[short] = full
+	}
+	for sign, words := range f.Emoji {
+		for _, r := range sign {
+			c.lex.emoji[r] = words
+			break
+		}
+	}
+	for w := range strings.FieldsSeq(f.English) {
+		c.lex.english[w] = true
+	}
+	for i, text := range f.Rewrites {
+		c.rewriteRule(text, lineOf(node, i, "rewrites"))
+	}
+	if f.Weights != "" {
+		var err error
+		if c.lex.second, err = loadSecond(f.Weights); err != nil {
+			c.fault(lineOf(node, -1, "weights"), "the weights of the statistical reader: %v: train them again with its command", err)
+		}
+	}
 }
 
 func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
+	for _, w := range f.Light {
+		for _, u := range c.plainUnits(w, lineOf(node, -1, "light")) {
+			u.light = true
+		}
+	}
 	for i, x := range f.Concepts {
-		line := lineOf(node, "concepts", i)
+		line := lineOf(node, i, "concepts")
 		level, err := ParseLevel(x.Level)
 		if err != nil {
 			c.fault(line, "concept %s: %v", x.ID, err)
@@ -263,237 +330,82 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 		case len(x.Wordings) == 0:
 			c.fault(line, "concept %s: it has no wordings, and can never be found", x.ID)
 		}
-		c.lex.concepts[x.ID] = &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Source: cmp.Or(x.Source, f.Source), Ask: x.Ask}
+		concept := &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Lasting: x.Lasting,
+			WorseIsSevere: x.Worse, Scores: c.scores(x, line), Source: cmp.Or(x.Source, f.Source), Ask: x.Ask, Page: x.Page, number: len(c.lex.order)}
+		c.lex.concepts[x.ID] = concept
+		c.lex.order = append(c.lex.order, concept)
 		seen := map[string]bool{}
-		for _, w := range x.Wordings {
+		for k, w := range x.Wordings {
+			at := line
+			if node != nil && len(node.Content) > 0 {
+				at = lineOf(&yaml.Node{Content: []*yaml.Node{itemOf(node, i, "concepts")}}, k, "wordings")
+			}
 			if seen[w] {
-				c.fault(line, "concept %s: the wording %q is there twice", x.ID, w)
+				c.fault(at, "concept %s: the wording %q is there twice: take one out", x.ID, w)
 			}
 			seen[w] = true
-			c.wording(x.ID, w, line)
+			c.wording(goal{concept: concept}, w, at)
+		}
+		for _, w := range x.Unless {
+			c.wording(goal{concept: concept, veto: true}, w, line)
+		}
+		for _, w := range x.Asked {
+			c.wording(goal{concept: concept, asked: true}, w, line)
 		}
 	}
 }
 
-// wording compiles one wording. Words stand one behind another; `a|b` is either,
-// `@class` any of a class, `word*` any ending, `~3` up to three words between,
-// `word?` may be left out, and `A <6> B` is A and B within six words in either order.
-func (c *compiler) wording(concept, text string, line int) {
-	if left, right, n, ok := eitherOrder(text); ok {
-		gap := " ~" + strconv.Itoa(n) + " "
-		c.wording(concept, left+gap+right, line)
-		c.wording(concept, right+gap+left, line)
-		return
-	}
-	if strings.Contains(text, "<") {
-		c.fault(line, "the wording %q: write `A <6> B`, with 1 to 12 words between", text)
-		return
-	}
-	p := pattern{concept: concept, text: text, file: c.file, line: line}
-	gap := 0
-	for word := range strings.FieldsSeq(text) {
-		if rest, ok := strings.CutPrefix(word, "~"); ok {
-			n, err := strconv.Atoi(rest)
-			if err != nil || n < 1 || n > 12 {
-				c.fault(line, "the wording %q: %q is not a gap: write ~1 to ~12", text, word)
-			}
-			gap = n
+// scores reads "from 4: urgent".
+func (c *compiler) scores(x conceptFile, line int) []Score {
+	var out []Score
+	for _, text := range x.Scores {
+		from, name, _ := strings.Cut(text, " ")
+		n, err := strconv.ParseFloat(from, 64)
+		level, err2 := ParseLevel(strings.TrimSpace(name))
+		if err != nil || err2 != nil || n < 0 || n > 10 {
+			c.fault(line, "concept %s: the score %q: write `4 urgent`: from 4 of 10 on it is urgent", x.ID, text)
 			continue
 		}
-		x := part{gap: gap}
-		gap = 0
-		if rest, ok := strings.CutSuffix(word, "?"); ok && len(p.parts) > 0 {
-			x.optional, word = true, rest
-		}
-		for alternative := range strings.SplitSeq(word, "|") {
-			c.alternative(&x, alternative, text, line)
-		}
-		p.parts = append(p.parts, x)
-	}
-	if len(p.parts) == 0 {
-		c.fault(line, "concept %s: an empty wording", concept)
-		return
-	}
-	id := int32(len(c.lex.patterns))
-	c.lex.patterns = append(c.lex.patterns, p)
-	for _, alternative := range p.parts[0].alternatives {
-		if list := c.lex.starts[alternative[0]]; len(list) == 0 || list[len(list)-1] != id {
-			c.lex.starts[alternative[0]] = append(list, id)
-		}
-	}
-}
-
-// eitherOrder takes "A <6> B" apart.
-func eitherOrder(text string) (left, right string, n int, ok bool) {
-	open := strings.Index(text, " <")
-	if open < 0 {
-		return "", "", 0, false
-	}
-	shut := strings.Index(text[open:], "> ")
-	if shut < 0 {
-		return "", "", 0, false
-	}
-	n, err := strconv.Atoi(text[open+2 : open+shut])
-	if err != nil || n < 1 || n > 12 {
-		return "", "", 0, false
-	}
-	return text[:open], text[open+shut+2:], n, true
-}
-
-func (c *compiler) alternative(x *part, text, wording string, line int) {
-	if name, ok := strings.CutPrefix(text, "@"); ok {
-		words, known := c.classes[name]
-		if !known {
-			c.fault(line, "the wording %q: there is no class %q: mend the spelling, or add it to classes", wording, name)
-		}
-		for _, w := range words {
-			if w == text {
-				continue
-			}
-			c.alternative(x, strings.ReplaceAll(w, " ", "_"), wording, line)
-		}
-		return
-	}
-	var run []sym
-	for w := range strings.SplitSeq(text, "_") {
-		if w == "" {
-			c.fault(line, "the wording %q has an empty word", wording)
-			return
-		}
-		run = append(run, c.sym(w))
-	}
-	x.alternatives = append(x.alternatives, run)
-}
-
-// sym gives a word its number. A star stands for any ending.
-func (c *compiler) sym(word string) sym {
-	l := c.lex
-	n := sym(len(l.exact) + len(l.prefixes))
-	if stem, ok := strings.CutSuffix(word, "*"); ok {
-		if s, ok := l.prefixes[stem]; ok {
-			return s
-		}
-		l.prefixes[stem] = n
-		l.longest = max(l.longest, len(stem))
-		return n
-	}
-	word = joined(word)
-	if full, ok := textese[word]; ok && !strings.Contains(full, " ") {
-		word = full
-	}
-	if s, ok := l.exact[word]; ok {
-		return s
-	}
-	l.exact[word] = n
-	l.words[word] = true
-	return n
-}
-
-// joined puts a phrase into the form that a message has after tokenising.
-func joined(text string) string {
-	tokens := tokenise(text)
-	words := make([]string, len(tokens))
-	for i, t := range tokens {
-		words[i] = t.text
-	}
-	return strings.Join(words, " ")
-}
-
-// spelling lists, for each word of the lexicon that is long enough to be
-// recognised with a slip, its forms with one letter left out.
-func (l *Lexicon) spelling() {
-	for w := range l.words {
-		if len(w) < 5 {
-			continue
-		}
-		for _, d := range deletions(w) {
-			l.near[d] = append(l.near[d], w)
-		}
-		l.near[w] = append(l.near[w], w)
-	}
-	for d := range l.near {
-		slices.Sort(l.near[d])
-	}
-}
-
-// deletions lists a word with each of its letters left out.
-func deletions(w string) []string {
-	out := make([]string, 0, len(w))
-	for i := range w {
-		out = append(out, w[:i]+w[i+1:])
+		out = append(out, Score{n, level})
 	}
 	return out
 }
 
-// correct gives the word of the lexicon that a misspelt one was meant to be, or
-// "": one letter more, less, other, or two changed round, and the same first
-// letter. A word that English has is never corrected.
-func (l *Lexicon) correct(w string) string {
-	if len(w) < 5 || len(w) > 20 || l.words[w] || l.plain[w] {
-		return ""
-	}
-	best := ""
-	try := func(list []string) {
-		for _, candidate := range list {
-			if candidate[0] == w[0] && (best == "" || len(candidate) > len(best)) && slip(w, candidate) {
-				best = candidate
-			}
+// itemOf gives the nth item of a list at the top of a file.
+func itemOf(doc *yaml.Node, n int, list string) *yaml.Node {
+	root := doc.Content[0]
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		if root.Content[i].Value == list && n < len(root.Content[i+1].Content) {
+			return root.Content[i+1].Content[n]
 		}
 	}
-	try(l.near[w])
-	if best != "" {
-		return best
+	return root
+}
+
+func (c *compiler) contextWords(f lexiconFile, node *yaml.Node) {
+	names := make([]string, 0, len(f.Context))
+	for name := range f.Context {
+		names = append(names, name)
 	}
-	for i := range w {
-		if d := w[:i] + w[i+1:]; l.words[d] {
-			return d
+	slices.Sort(names)
+	for _, name := range names {
+		kind, ok := markNames[name]
+		if !ok {
+			c.fault(lineOf(node, -1, "context", name), "there is no kind of context %q: mend the spelling; the kinds are in docs/triage.md", name)
+			continue
+		}
+		for i, text := range f.Context[name] {
+			c.wording(goal{mark: kind}, text, lineOf(node, i, "context", name))
 		}
 	}
-	for i := range w {
-		try(l.near[w[:i]+w[i+1:]])
-	}
-	return best
-}
-
-// slip says whether two words differ by one slip of the finger: a letter more or
-// less or other, or two neighbours changed round.
-func slip(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
-	}
-	if len(b)-len(a) > 1 {
-		return false
-	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
-	}
-	if len(a) < len(b) {
-		return a[i:] == b[i+1:]
-	}
-	if i == len(a) {
-		return true
-	}
-	return a[i+1:] == b[i+1:] || (i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:])
-}
-
-// see finds what of the lexicon a token can be.
-func (l *Lexicon) see(t *token) {
-	l.seeWord(t, t.text)
-	if len(t.syms) == 0 {
-		if t.alt = l.correct(t.text); t.alt != "" {
-			l.seeWord(t, t.alt)
+	for command, words := range f.Commands {
+		if !slices.Contains(commandNames, command) {
+			c.fault(lineOf(node, -1, "commands", command), "there is no command %q: the commands are %s", command, strings.Join(commandNames, ", "))
+		}
+		for _, w := range words {
+			c.lex.commands[c.lex.joined(w)] = command
 		}
 	}
 }
 
-func (l *Lexicon) seeWord(t *token, w string) {
-	if s, ok := l.exact[w]; ok {
-		t.syms = append(t.syms, s)
-	}
-	for n := min(len(w), l.longest); n >= 2; n-- {
-		if s, ok := l.prefixes[w[:n]]; ok {
-			t.syms = append(t.syms, s)
-		}
-	}
-}
+var commandNames = []string{"stop", "start", "help", "pause", "call", "signs", "later"}

@@ -6,39 +6,20 @@ import (
 	"strings"
 )
 
-// maxTokens bounds how much of a message is read for concepts. A message that is
-// longer is never harmless: what was not read goes to a person.
-const maxTokens = 1200
-
-// match is a wording found in a message, by tokens.
-type match struct {
-	pattern    *pattern
-	start, end int
-	used       [4]uint64 // bit i: the token start+i is one that the wording stands on
-}
-
-func (m *match) uses(i int) bool {
-	i -= m.start
-	return i >= 0 && i < 256 && m.used[i/64]&(1<<(i%64)) != 0
-}
-
-func (m *match) use(i int) {
-	if i -= m.start; i >= 0 && i < 256 {
-		m.used[i/64] |= 1 << (i % 64)
-	}
-}
-
 // reader is one reading under way.
 type reader struct {
 	lex     *Lexicon
 	text    string
 	tokens  []token
-	marks   []mark
-	has     [markKinds]bool
+	mask    []uint64 // by token: the kinds of context on it
+	kinds   uint64   // all kinds in the message
+	scope   []bool   // by token: a negation reaches it
+	symptom []bool   // by token: it belongs to a symptom that is named
 	matches []match
 	q       *Question
 	p       *Profile
 	history []Past
+	prompt  bool // it is a question that is read, not her words
 	cutOff  bool // the message was longer than is read
 	out     Reading
 }
@@ -48,142 +29,75 @@ type reader struct {
 func Read(lex *Lexicon, message string, question *Question, profile Profile, history []Past) Reading {
 	r := &reader{lex: lex, text: message, q: question, p: &profile, history: history}
 	r.out.Lexicon = lex.digest
-	r.tokens = tokenise(message)
-	if len(r.tokens) > maxTokens {
-		r.tokens, r.cutOff = r.tokens[:maxTokens], true
-	}
-	for i := range r.tokens {
-		lex.see(&r.tokens[i])
-	}
-	r.marks = lex.context.marks(r.tokens)
-	for _, k := range r.marks {
-		r.has[k.kind] = true
-	}
+	r.tokens, r.cutOff = lex.tokenise(message)
 	r.command()
-	r.matches = lex.find(r.tokens)
-	r.findings()
+	r.understand()
 	r.answer()
 	r.giveWay()
 	r.combine()
+	r.persist()
 	r.level()
 	return r.out
 }
 
+// understand finds the wordings and puts each into its context.
+func (r *reader) understand() {
+	r.settle(r.lex.find(r.tokens))
+	r.symptom = make([]bool, len(r.tokens)+1)
+	for i := range r.matches {
+		m := &r.matches[i]
+		if m.pattern.concept.Level < Soon {
+			continue
+		}
+		for k := m.start; k < m.end; k++ {
+			r.symptom[k] = r.symptom[k] || m.uses(k)
+		}
+	}
+	r.scopes()
+	for i := range r.matches {
+		r.finding(&r.matches[i])
+	}
+}
+
 // command finds the command word that the whole message is.
 func (r *reader) command() {
-	if len(r.tokens) == 0 || len(r.tokens) > 6 {
+	n := len(r.tokens)
+	for n > 1 && (r.tokens[n-1].word == "please" || r.tokens[n-1].word == "thanks" || r.tokens[n-1].word == "x") {
+		n--
+	}
+	from := 0
+	for from < n-1 && (r.tokens[from].word == "please" || r.tokens[from].word == "hi" || r.tokens[from].word == "hello") {
+		from++
+	}
+	if n-from < 1 || n-from > 7 || r.tokens[n-1].question {
 		return
 	}
-	words := make([]string, len(r.tokens))
-	for i := range r.tokens {
-		words[i] = r.tokens[i].text
-	}
-	for len(words) > 1 && (words[len(words)-1] == "please" || words[len(words)-1] == "thanks") {
-		words = words[:len(words)-1]
+	words := make([]string, 0, 7)
+	for i := from; i < n; i++ {
+		words = append(words, r.tokens[i].word)
 	}
 	r.out.Command = r.lex.commands[strings.Join(words, " ")]
 }
 
-// find gives every wording in the tokens. Of several places of one concept the
-// longest that overlap count once.
-func (l *Lexicon) find(tokens []token) []match {
-	var out []match
-	for i := range tokens {
-		for _, s := range tokens[i].syms {
-			for _, id := range l.starts[s] {
-				p := &l.patterns[id]
-				m := match{pattern: p, start: i}
-				if m.end = p.fit(tokens, i, 0, &m); m.end > 0 {
-					out = append(out, m)
-				}
-			}
-		}
+// place gives the bytes of the message that tokens stand on.
+func (r *reader) place(start, end int) (int, int) {
+	from, to := r.tokens[start].start, r.tokens[end-1].end
+	for i := start; i < end; i++ { // a rewriting may have changed their order
+		from, to = min(from, r.tokens[i].start), max(to, r.tokens[i].end)
 	}
-	return out
+	return from, to
 }
 
-// fit tries a wording's parts from the nth on at token i, and gives the end of
-// what fits, or 0.
-func (p *pattern) fit(tokens []token, i, n int, m *match) int {
-	if n == len(p.parts) {
-		return i
+// finding puts a match into its context.
+func (r *reader) finding(m *match) {
+	c := m.pattern.concept
+	f := Finding{Concept: c.ID, Polarity: "said", Time: "now", Experiencer: "her", Level: c.Level, Rule: c.ID + ": " + m.pattern.text}
+	f.Start, f.End = r.place(m.start, m.end)
+	f.Text = r.text[f.Start:f.End]
+	if c.Level >= Soon {
+		r.context(m, c, &f)
 	}
-	x := &p.parts[n]
-	clause := tokens[m.start].clause
-	for skip := 0; skip <= x.gap && i+skip < len(tokens); skip++ {
-		at := i + skip
-		if tokens[at].clause != clause {
-			break
-		}
-		for _, run := range x.alternatives {
-			if end := runFits(tokens, at, run); end > 0 {
-				if last := p.fit(tokens, end, n+1, m); last > 0 {
-					for k := at; k < end; k++ {
-						m.use(k)
-					}
-					return last
-				}
-			}
-		}
-	}
-	if x.optional {
-		return p.fit(tokens, i, n+1, m)
-	}
-	return 0
-}
-
-// runFits says where a run of words ends that stands at token i, or 0.
-func runFits(tokens []token, i int, run []sym) int {
-	if i+len(run) > len(tokens) {
-		return 0
-	}
-	for k, s := range run {
-		if !slices.Contains(tokens[i+k].syms, s) {
-			return 0
-		}
-		if k > 0 && tokens[i+k].clause != tokens[i].clause {
-			return 0
-		}
-	}
-	return i + len(run)
-}
-
-// findings puts each match into its context.
-func (r *reader) findings() {
-	r.hideIdioms()
-	for i := range r.matches {
-		m := &r.matches[i]
-		if m.pattern == nil {
-			continue
-		}
-		c := r.lex.concepts[m.pattern.concept]
-		f := Finding{
-			Concept: c.ID, Start: r.tokens[m.start].start, End: r.tokens[m.end-1].end,
-			Polarity: "said", Time: "now", Experiencer: "her", Level: c.Level,
-			Rule: c.ID + ": " + m.pattern.text,
-		}
-		f.Text = r.text[f.Start:f.End]
-		if c.Level > None {
-			r.context(m, c, &f)
-		}
-		r.add(f)
-	}
-}
-
-// hideIdioms takes out what stands inside a figure of speech.
-func (r *reader) hideIdioms() {
-	for _, k := range r.marks {
-		if k.kind != markIdiom {
-			continue
-		}
-		for i := range r.matches {
-			m := &r.matches[i]
-			if m.pattern != nil && m.start < k.end && m.end > k.start && r.lex.concepts[m.pattern.concept].Level > None {
-				m.pattern = nil
-			}
-		}
-	}
-	r.matches = slices.DeleteFunc(r.matches, func(m match) bool { return m.pattern == nil })
+	r.add(f)
 }
 
 // context sets what is said about a finding, and what that makes of its level.
@@ -192,109 +106,112 @@ func (r *reader) context(m *match, c *Concept, f *Finding) {
 		f.Polarity, f.Level, f.Rule = "denied", None, "denied"
 		return
 	}
-	still := r.near(markStill, m, 12)
+	still := r.near(bit(markStill), m, 12)
+	past := r.near(bit(markPast), m, 10)
 	switch {
-	case still && r.near(markPast, m, 12):
+	case still && past:
 		f.Time = "recurring"
-	case still:
-	case r.near(markSettled, m, 12) || r.settledNext(m):
+	case !still && r.over(m):
 		f.Time = "past"
-	case c.Level < Urgent && r.near(markPast, m, 8) && !r.near(markNow, m, 8) && !r.near(markWorse, m, 8):
+	case past && !still && !r.near(bit(markNow)|bit(markWorse), m, 10):
 		f.Time = "past"
 	}
-	if r.before(markIf, m, 6) && !still {
+	if f.Time == "now" && (r.before(bit(markIf), m, 10) || r.before(bit(markQuoted), m, 12)) {
 		f.Time = "hypothetical"
 	}
-	if r.before(markQuoted, m, 8) {
-		f.Time = "hypothetical"
-	}
-	if r.before(markOther, m, 12) {
-		f.Experiencer = "other"
-	}
-	if r.near(markUnsure, m, 5) {
+	f.Experiencer = r.experiencer(m)
+	if r.near(bit(markUnsure), m, 5) {
 		f.Certainty = "unsure"
 	}
 	switch {
-	case r.near(markWorse, m, 8):
+	case r.near(bit(markWorse), m, 8):
 		f.Trend = "worse"
-	case r.near(markBetter, m, 8):
+	case r.near(bit(markBetter), m, 8):
 		f.Trend = "better"
-	case r.near(markSame, m, 8):
+	case r.near(bit(markSame), m, 14):
 		f.Trend = "same"
 	}
-	switch {
-	case r.near(markSevere, m, 6):
-		f.Severity = 8
-	case r.near(markMild, m, 3):
-		f.Severity = 2
-	}
+	f.Severity = r.severity(m)
 	f.Days = r.days(m)
 	f.Side = r.side(m)
-	r.levelOf(c, f)
-}
-
-// settledNext says whether the clause behind a match says that all is well again.
-func (r *reader) settledNext(m *match) bool {
-	next := r.tokens[m.start].clause + 1
-	for _, k := range r.marks {
-		if k.kind == markSettled && r.tokens[k.start].clause == next {
-			return true
-		}
-	}
-	return false
+	r.levelOf(m, c, f)
 }
 
 // levelOf sets a finding's level from its concept and its context.
-func (r *reader) levelOf(c *Concept, f *Finding) {
+func (r *reader) levelOf(m *match, c *Concept, f *Finding) {
 	level := c.Level
 	if f.Severity >= 8 && c.Severe > level {
 		level, f.Rule = c.Severe, c.ID+": called severe"
 	}
 	switch {
+	case f.Experiencer == "other" && (level < Emergency || f.Time != "now"):
+		level, f.Rule = r.others(level)
 	case f.Time == "past":
-		// What is over and settled is nothing now; a stroke that has passed is not settled.
-		if level == Emergency && r.recent() {
+		if level == Emergency && c.Lasting && !r.near(bit(markPast), m, 14) {
+			f.Rule = c.ID + ": it counts though it has passed"
 			break
 		}
-		level, f.Rule = None, "over and settled"
+		level, f.Rule = None, "over and settled, as she says"
 	case f.Time == "hypothetical":
 		level, f.Rule = min(level, Routine), "asked about, not told of"
-	case f.Experiencer == "other":
-		// A carer writes of her as often as of somebody else: danger counts.
-		if level < Urgent {
-			if r.anywhere(markAsk) || r.asks() {
-				level, f.Rule = min(level, Routine), "somebody else's, and she asks about it"
-			} else {
-				level, f.Rule = None, "somebody else's"
-			}
-		}
-	case f.Trend == "better" && level > Soon:
-		level, f.Rule = level-1, c.ID+": easing"
-		if c.Level == Emergency {
-			level = Emergency
-		}
-	case c.New && level < Urgent && f.Trend == "same" && f.Severity < 8:
-		level, f.Rule = None, "expected and unchanged, as she says"
-	case r.has[markCleared] && level < Emergency && f.Trend != "worse" && !r.has[markStill]:
+	case r.kinds&bit(markCleared) != 0 && level < Emergency && f.Trend != "worse" && r.cleared(m):
 		level, f.Rule = None, "seen and cleared, as she says"
+	case f.Trend == "same" && f.Severity < 8 && r.old(m):
+		if level == Emergency {
+			level, f.Rule = Routine, c.ID+": old and unchanged, as she says; a person reads it"
+		} else {
+			level, f.Rule = None, "expected and unchanged, as she says"
+		}
+	case f.Trend == "better" && level == Urgent && c.Level == Urgent:
+		level, f.Rule = Soon, c.ID+": easing"
 	}
 	f.Level = level
 }
 
-// recent says whether the words name today or yesterday.
-func (r *reader) recent() bool {
+// others gives the level of somebody else's symptom that is no emergency now (one
+// that is counts, whoever it is: clinical digest DN3): help for them is asked of
+// the nurse, or it is told in passing.
+func (r *reader) others(level Level) (Level, string) {
+	if r.asks() {
+		return min(level, Routine), "somebody else's, and she asks about it"
+	}
+	return None, "somebody else's"
+}
+
+// cleared says whether a match was looked at and found harmless: the mark stands
+// in its sentence or one of the next two, and nothing says that it is there again.
+func (r *reader) cleared(m *match) bool {
+	sentence := r.tokens[m.start].clause
 	for i := range r.tokens {
-		switch r.tokens[i].text {
-		case "today", "yesterday", "morning", "tonight", "hour", "hours", "minutes", "just", "earlier", "night", "lunch", "breakfast":
+		d := r.tokens[i].clause - sentence
+		if r.marked(i, bit(markCleared)) && d >= -1 && d <= 2 && !r.plainlyDenied(i) {
+			for k := i; k < len(r.tokens); k++ {
+				if r.marked(k, bit(markStill)|bit(markWorse)|bit(markBreak)) && !r.plainlyDenied(k) {
+					return false
+				}
+			}
 			return true
 		}
 	}
 	return false
 }
 
+// old says whether a match is told as unchanged: nothing near it is new or worse.
+func (r *reader) old(m *match) bool {
+	return !r.near(bit(markWorse)|bit(markSudden), m, 12)
+}
+
 // asks says whether the message asks anything.
 func (r *reader) asks() bool {
-	return strings.Contains(r.text, "?")
+	if r.kinds&bit(markAsk) != 0 {
+		return true
+	}
+	for i := range r.tokens {
+		if r.tokens[i].question {
+			return true
+		}
+	}
+	return false
 }
 
 // add keeps a finding, one a concept and polarity: the more urgent, then the longer.
@@ -308,6 +225,9 @@ func (r *reader) add(f Finding) {
 			*have = f
 		}
 		return
+	}
+	if r.out.Findings == nil {
+		r.out.Findings = make([]Finding, 0, 6)
 	}
 	r.out.Findings = append(r.out.Findings, f)
 }
@@ -334,55 +254,12 @@ func (r *reader) giveWay() {
 	})
 }
 
-var dayUnits = map[string]int{"day": 1, "days": 1, "week": 7, "weeks": 7, "fortnight": 7, "month": 30, "months": 30, "year": 365, "years": 365, "hours": 0, "hour": 0}
-
-// days gives the duration that is stated in the clause of a match, in days.
-func (r *reader) days(m *match) int {
-	for i := range r.tokens {
-		t := &r.tokens[i]
-		unit, ok := dayUnits[t.text]
-		if !ok || t.clause != r.tokens[m.start].clause {
-			continue
-		}
-		n := 1.0
-		for back := i - 1; back >= max(0, i-3); back-- {
-			if r.tokens[back].isNumber {
-				n = r.tokens[back].number
-				break
-			}
-		}
-		if i+1 < len(r.tokens) && r.tokens[i+1].text == "ago" && r.has[markPast] && !r.has[markNow] {
-			continue
-		}
-		return min(int(n*float64(unit)), 36500)
-	}
-	return 0
-}
-
-func (r *reader) side(m *match) string {
-	for i := max(0, m.start-3); i < min(len(r.tokens), m.end+3); i++ {
-		switch r.tokens[i].text {
-		case "left":
-			return "left"
-		case "right":
-			if i == 0 || r.tokens[i-1].text != "not" && r.tokens[i-1].text != "all" {
-				return "right"
-			}
-		case "both":
-			return "both"
-		}
-	}
-	return ""
-}
-
 // level takes the highest level, and where nothing was understood, the floor.
 func (r *reader) level() {
 	top := -1
 	for i := range r.out.Findings {
 		f := &r.out.Findings[i]
-		if f.Level > r.out.Level {
-			r.out.Level = f.Level
-		}
+		r.out.Level = max(r.out.Level, f.Level)
 		if top < 0 || f.Level > r.out.Findings[top].Level {
 			top = i
 		}
@@ -393,28 +270,32 @@ func (r *reader) level() {
 		return
 	}
 	if r.out.Why == "" {
-		r.out.Why = r.sentence(top)
+		r.out.Why = r.sentenceFor(top)
 	}
 	if top >= 0 {
 		r.out.Rules = append(r.out.Rules, r.out.Findings[top].Rule)
 	}
+	for i := range r.tokens {
+		if t := &r.tokens[i]; t.read != "" && t.unit != nil && len(r.out.Rules) < 12 {
+			r.out.Rules = append(r.out.Rules, fmt.Sprintf("read “%s” as “%s”", r.text[t.start:t.end], t.read))
+		}
+	}
 }
 
-// sentence says for the nurse why the level is what it is.
-func (r *reader) sentence(top int) string {
+// sentenceFor says for the nurse why the level is what it is.
+func (r *reader) sentenceFor(top int) string {
 	if top < 0 {
 		switch {
 		case r.out.Command != "":
 			return "She sent the command word " + strings.ToUpper(r.out.Command) + "."
-		case r.out.Answer.Kind != NoAnswer:
+		case r.out.Answer.Kind != NoAnswer && r.out.Answer.Kind != FreeText:
 			return "A plain answer to the question, with nothing that needs a nurse."
 		}
-		return "Nothing in it needs a nurse."
+		return "Everyday words, with nothing about her health or for the nurse."
 	}
 	f := r.out.Findings[top]
-	c := r.lex.concepts[f.Concept]
 	name := f.Concept
-	if c != nil {
+	if c := r.lex.concepts[f.Concept]; c != nil {
 		name = c.Name
 	}
 	words := ""
@@ -426,6 +307,8 @@ func (r *reader) sentence(top int) string {
 		return words + "she says that she does not have it (" + name + ")."
 	case f.Level == None && f.Time == "past":
 		return words + name + ", over and settled as she says."
+	case f.Level == None && f.Experiencer == "other":
+		return words + name + ", somebody else's."
 	}
 	return words + name + " (" + f.Level.String() + ")."
 }
@@ -437,59 +320,45 @@ func shorten(s string) string {
 	return s
 }
 
-// small are words that carry nothing by themselves: what is left when they and
-// the understood words are taken away is what nobody has understood.
-var small = func() map[string]bool {
-	out := map[string]bool{}
-	for w := range strings.FieldsSeq(`a about after again all also am an and any anything are arent as at away be because been before being both but by can cant come could did didnt do does doesnt doing done dont down each even ever every few for from get gets getting go goes going good got had has hasnt have havent having he her here hers hi hello him his how i id if ill im in into is isnt it its ive just last let like little lot love made make many me more morning most much my no not now of off ok okay on once one only or other our out over own people please put quite rather really right said same say see she should since so some something soon still such take than thank thanks that thats the their them then there theres these they thing things think this those though through time to today too try two u under until up us very was wasnt we week weeks well were werent what when where which while who why will with wont would yes yet you your youre yours day days x xx xxx hope hi hey dear nurse doctor bit feel feeling fine back`) {
-		out[w] = true
-	}
-	return out
-}()
-
-// harmless says whether everything that carries meaning was understood.
+// harmless says whether a message in which nothing raised a level was
+// understood, and understood as harmless.
 func (r *reader) harmless() bool {
-	if r.cutOff {
+	switch {
+	case r.cutOff:
+		return false
+	case r.out.Command != "":
+		return true
+	case len(r.tokens) == 0:
 		return false
 	}
-	if r.out.Command != "" {
+	if a := r.out.Answer.Kind; a != NoAnswer && a != FreeText && a != Unsure && !r.out.Answer.More {
 		return true
 	}
+	// Something of the lexicon must say that all is well …
+	shown := r.out.Answer.Kind == Value || r.out.Answer.Kind == SaidNo
+	for _, f := range r.out.Findings {
+		shown = shown || !r.lex.concepts[f.Concept].Weak
+	}
+	// … and little may be left that nothing of the lexicon explains.
 	covered := make([]bool, len(r.tokens))
-	known := false
 	for i := range r.matches {
 		m := &r.matches[i]
-		known = known || !r.lex.concepts[m.pattern.concept].Weak
 		for k := m.start; k < m.end; k++ {
 			covered[k] = true
 		}
 	}
-	for _, k := range r.marks {
-		for i := k.start; i < k.end; i++ {
-			covered[i] = true
-		}
-	}
-	if a := r.out.Answer.Kind; a != NoAnswer && a != FreeText && !r.out.Answer.More {
-		return true
-	}
-	if r.out.Answer.Kind == SaidNo || r.out.Answer.Kind == Value {
-		known = true
-	}
-	if !known {
-		return false
-	}
 	left := 0
 	for i := range r.tokens {
-		if !covered[i] && !small[r.tokens[i].text] && !r.tokens[i].isNumber {
+		t := &r.tokens[i]
+		if !covered[i] && r.mask[i] == 0 && !t.light && len(t.word) > 1 && !t.isNumber {
 			left++
 		}
 	}
-	return left <= 1+len(r.tokens)/12
+	if shown && left <= 1+len(r.tokens)/12 {
+		return true
+	}
+	return left > 0 && r.lex.second != nil && r.lex.second.harmless(r)
 }
-
-// redFlags are the words that make a person read at once what nobody has understood.
-var redFlags = map[string]bool{"breath": true, "breathe": true, "breathing": true, "chest": true, "blood": true, "bleeding": true, "fit": true, "numb": true, "999": true,
-	"die": true, "dying": true, "ambulance": true, "collapsed": true, "paralysed": true, "suicide": true, "overdose": true, "help": true, "emergency": true}
 
 // floor is what happens to words that nobody has understood: a person reads them.
 func (r *reader) floor() {
@@ -498,12 +367,16 @@ func (r *reader) floor() {
 	r.out.Rules = append(r.out.Rules, "floor: not understood")
 	words := 0
 	for i := range r.tokens {
-		if len(r.tokens[i].text) > 1 {
+		if len(r.tokens[i].word) > 1 {
 			words++
 		}
 	}
+	if words > 14 || len(r.out.Findings) > 0 {
+		return
+	}
+	flags := r.lex.words.redFlags
 	for i := range r.tokens {
-		if redFlags[r.tokens[i].text] && words <= 12 && len(r.out.Findings) == 0 {
+		if u := r.tokens[i].unit; u != nil && flags != nil && u.fits(flags) {
 			r.out.Level = Urgent
 			r.out.Why = fmt.Sprintf("It could not be understood by machine, and holds the word “%s”; a person has to read it today.", r.text[r.tokens[i].start:r.tokens[i].end])
 			r.out.Rules = append(r.out.Rules, "floor: red-flag word")

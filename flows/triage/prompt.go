@@ -1,0 +1,268 @@
+package triage
+
+import (
+	"slices"
+	"strings"
+)
+
+// asked is what a question asks about.
+type asked struct {
+	topics    []*Concept // what a "yes" affirms, or a "no" where being well is asked
+	tokens    []token    // of the question
+	well      bool       // it asks whether she is well, able, or rid of something: a "no" is bad news
+	negative  bool       // it is put in the negative: "You haven't had any trouble, have you?"
+	presumes  bool       // it takes the topic for granted: "Which leg is swollen?"
+	practical bool       // it asks about nothing medical
+	relief    bool       // it asks whether painkillers help
+	safety    bool       // it asks whether she is safe
+	offer     bool       // it offers a call
+}
+
+// ask reads the question.
+func (r *reader) ask() asked {
+	var a asked
+	inner := &reader{lex: r.lex, text: r.q.Prompt, p: r.p, prompt: true}
+	stem, _, _ := splitOptions(r.q.Prompt)
+	inner.text = withoutReplyWords(stem)
+	inner.tokens, _ = r.lex.tokenise(inner.text)
+	inner.settle(r.lex.find(inner.tokens))
+	a.tokens = inner.tokens
+	has := func(k markKind) bool { return inner.kinds&bit(k) != 0 }
+	a.well = has(markWell)
+	for _, k := range inner.mask { // "free of" is a negation too, and asks whether she is well
+		a.negative = a.negative || k&bit(markNegation) != 0 && k&bit(markWell) == 0
+	}
+	words := r.lex.words
+	a.presumes = inner.anywhere(words.presumes)
+	a.relief = inner.anywhere(words.relief)
+	a.safety = inner.anywhere(words.safety)
+	if len(r.q.Concepts) > 0 {
+		for _, id := range r.q.Concepts {
+			if c := r.lex.concepts[id]; c != nil {
+				a.topics = append(a.topics, c)
+			}
+		}
+	} else {
+		a.topics = inner.topics()
+	}
+	for _, c := range a.topics {
+		a.offer = a.offer || c.ID == "contact_request"
+	}
+	a.practical = len(a.topics) > 0 && !slices.ContainsFunc(a.topics, func(c *Concept) bool { return c.Level >= Soon })
+	return a
+}
+
+// withoutReplyWords takes the words out that say how to answer: the "NO" of
+// "Reply YES or NO" denies nothing.
+func withoutReplyWords(prompt string) string {
+	end := strings.LastIndexByte(prompt, '?')
+	if end < 0 {
+		return prompt
+	}
+	for word := range strings.FieldsFuncSeq(prompt[end:], func(r rune) bool { return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') }) {
+		switch strings.ToLower(word) {
+		case "reply", "please", "answer", "text", "with", "just", "yes", "no", "or", "y", "n", "unsure", "not", "sure", "if", "you", "can":
+		default:
+			return prompt
+		}
+	}
+	return prompt[:end+1]
+}
+
+// topics gives what a question is about: the wordings that are kept for
+// questions first, else whatever it names.
+func (r *reader) topics() []*Concept {
+	var special, plain []*Concept
+	for i := range r.matches {
+		m := &r.matches[i]
+		c := m.pattern.concept
+		if c.Level == None {
+			continue
+		}
+		list := &plain
+		if m.pattern.asked {
+			list = &special
+		}
+		if !slices.Contains(*list, c) {
+			*list = append(*list, c)
+		}
+	}
+	if len(special) > 0 {
+		plain = append(special, plain...)
+	}
+	definite := slices.ContainsFunc(plain, func(c *Concept) bool { return c.Level >= Soon && !c.Vague })
+	out := plain[:0:0]
+	for _, c := range plain {
+		if definite && (c.Vague || c.Level < Soon) || slices.Contains(out, c) {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// anywhere says whether a word or phrase of a part stands in the message.
+func (r *reader) anywhere(p *part) bool {
+	for i := range r.tokens {
+		if r.phraseAt(i, p) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// phraseAt gives the length in tokens of the longest word or phrase of a part
+// that stands at token i, or 0. A phrase does not reach over a comma.
+func (r *reader) phraseAt(i int, p *part) int {
+	if p == nil || i >= len(r.tokens) {
+		return 0
+	}
+	t := &r.tokens[i]
+	u := t.unit
+	if u == nil {
+		return 0
+	}
+	best := 0
+	if u.fits(p) {
+		best = 1
+	}
+	for k := i + 1; k < len(r.tokens) && u.next != nil && r.tokens[k].clause == t.clause && !r.tokens[k].comma; k++ {
+		w := r.tokens[k].word
+		if u.next[w] == nil && r.tokens[k].read != "" {
+			w = r.tokens[k].read
+		}
+		if u = u.next[w]; u == nil {
+			break
+		}
+		if u.fits(p) {
+			best = k - i + 1
+		}
+	}
+	return best
+}
+
+// scaleEnds reads which numbers a scale runs between, and whether its high end
+// is the good one.
+func (r *reader) scaleEnds(a *asked) (low, high float64, reversed bool) {
+	low, high = 0, 10
+	inner := &reader{lex: r.lex, text: r.q.Prompt, p: r.p, prompt: true}
+	inner.tokens, _ = r.lex.tokenise(r.q.Prompt)
+	var at []int
+	for i := range inner.tokens {
+		if t := &inner.tokens[i]; t.isNumber && t.number <= 100 && (t.word[0] <= '9') {
+			at = append(at, i)
+		}
+	}
+	values := map[float64]int{} // number → its last place with words behind it
+	least, most := 1e9, -1.0
+	for _, i := range at {
+		n := inner.tokens[i].number
+		values[n] = i
+		least, most = min(least, n), max(most, n)
+	}
+	switch {
+	case r.q.Min != r.q.Max:
+		low, high = r.q.Min, r.q.Max
+	case len(values) >= 2:
+		low, high = least, most
+	case len(values) == 1 && most > 1:
+		high = most
+	}
+	words := r.lex.words
+	meaning := func(n float64) (good, bad bool) {
+		for _, i := range at {
+			if inner.tokens[i].number != n {
+				continue
+			}
+			for k := i + 1; k < len(inner.tokens) && k <= i+9 && !inner.tokens[k].isNumber; k++ {
+				if inner.phraseAt(k, words.scaleGood) > 0 {
+					good = true
+					break
+				}
+				if inner.phraseAt(k, words.scaleBad) > 0 {
+					bad = true
+					break
+				}
+			}
+		}
+		return good, bad
+	}
+	goodHigh, badHigh := meaning(high)
+	goodLow, badLow := meaning(low)
+	switch {
+	case goodHigh && !badHigh:
+		reversed = true
+	case badHigh && !goodHigh:
+	case badLow && !goodLow:
+		reversed = true
+	case goodLow && !badLow:
+	default:
+		for i := range inner.tokens {
+			if inner.tokens[i].isNumber {
+				break
+			}
+			if inner.phraseAt(i, words.scaleAsksGood) > 0 {
+				reversed = true
+				break
+			}
+		}
+	}
+	return low, high, reversed
+}
+
+// splitOptions takes the options out of the words of a question: "A) … B) …",
+// "1 … 2 …", "1 = …".
+func splitOptions(prompt string) (stem string, options []Option, numbered bool) {
+	type key struct {
+		name       string
+		start, end int
+	}
+	for _, letters := range []bool{false, true} {
+		var keys []key
+		for i := 0; i < len(prompt); i++ {
+			if i > 0 && isNameByte(prompt[i-1]) {
+				continue
+			}
+			c := prompt[i]
+			want := byte('1' + len(keys))
+			if letters {
+				want = byte('A' + len(keys))
+			}
+			if len(keys) >= 9 || (c != want && !(letters && c == want|0x20)) {
+				continue
+			}
+			end := i + 1
+			marked := end < len(prompt) && strings.IndexByte(").:=", prompt[end]) >= 0
+			if end < len(prompt) && isNameByte(prompt[end]) || letters && c != want && !marked {
+				continue
+			}
+			if end >= len(prompt) {
+				continue
+			}
+			keys = append(keys, key{strings.ToLower(string(c)), i, end})
+		}
+		if len(keys) < 2 {
+			continue
+		}
+		for i, k := range keys {
+			end := len(prompt)
+			if i+1 < len(keys) {
+				end = keys[i+1].start
+			}
+			label := strings.Trim(prompt[k.end:end], " ,.;:=()-?\n")
+			if strings.HasSuffix(label, " or") || strings.HasSuffix(label, " and") {
+				label = label[:strings.LastIndexByte(label, ' ')]
+			}
+			if label == "" {
+				return prompt, nil, false
+			}
+			options = append(options, Option{Key: k.name, Label: strings.Trim(label, " ,.;:")})
+		}
+		return prompt[:keys[0].start], options, true
+	}
+	return prompt, nil, false
+}
+
+func isNameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '\''
+}
