@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,4 +77,104 @@ func BenchmarkWebhooks(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "webhooks/s")
+}
+
+// arrivals notes when texts come to phones.
+type arrivals struct {
+	mu   sync.Mutex
+	seen map[string]chan time.Time // by number: one text is waited for
+}
+
+func (a *arrivals) await(number string) <-chan time.Time {
+	c := make(chan time.Time, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen[number] = c
+	return c
+}
+
+func (a *arrivals) note(m standin.Message) {
+	if m.Inbound {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.seen[m.To]; c != nil {
+		c <- time.Now()
+		delete(a.seen, m.To)
+	}
+}
+
+// percentiles reports the middle and the 99th of 100 of what was measured, in milliseconds.
+func percentiles(b *testing.B, name string, took []time.Duration) {
+	slices.Sort(took)
+	at := func(share float64) float64 {
+		return float64(took[min(len(took)-1, int(share*float64(len(took))))]) / float64(time.Millisecond)
+	}
+	b.ReportMetric(at(0.5), name+"-p50-ms")
+	b.ReportMetric(at(0.99), name+"-p99-ms")
+}
+
+// asked is a lookout with n people who have a check-in's first question before them.
+func asked(b *testing.B, n int) (*standin.Carrier, []string, *arrivals) {
+	p, carrier, phones := benchWorld(b, n)
+	a := &arrivals{seen: map[string]chan time.Time{}}
+	carrier.OnMessage = a.note
+	for i, phone := range phones {
+		there := a.await(phone)
+		ids, err := p.store.PatientsAt(b.Context(), p.bot.Service().ID, bot.Address{Channel: "sms", At: phone})
+		if err != nil || len(ids) != 1 {
+			b.Fatal(i, ids, err)
+		}
+		if err := p.bot.Start(b.Context(), ids[0], "check-in", "bench"); err != nil {
+			b.Fatal(err)
+		}
+		<-there
+	}
+	return carrier, phones, a
+}
+
+// BenchmarkReplyIdle is one answer at a time: from the moment it leaves her phone
+// to the moment the next question is at the carrier.
+func BenchmarkReplyIdle(b *testing.B) {
+	carrier, phones, a := asked(b, b.N)
+	took := make([]time.Duration, b.N)
+	b.ResetTimer()
+	for i, phone := range phones {
+		there := a.await(phone)
+		begun := time.Now()
+		if _, status, err := carrier.Reply(phone, ourNumber, "no nothing new thanks"); err != nil || status != http.StatusOK {
+			b.Fatal(status, err)
+		}
+		took[i] = (<-there).Sub(begun)
+	}
+	percentiles(b, "text", took)
+}
+
+// BenchmarkReply500 is 500 answers a second, each at its own moment whether or
+// not the earlier ones have been served: the webhook's answer, and the next
+// question at the carrier. The carrier runs beside it on the same cores.
+func BenchmarkReply500(b *testing.B) {
+	carrier, phones, a := asked(b, b.N)
+	answered, texted := make([]time.Duration, b.N), make([]time.Duration, b.N)
+	var wg sync.WaitGroup
+	begun := time.Now()
+	b.ResetTimer()
+	for i, phone := range phones {
+		due := begun.Add(time.Duration(i) * 2 * time.Millisecond)
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			there := a.await(phone)
+			if _, status, err := carrier.Reply(phone, ourNumber, "no nothing new thanks"); err != nil || status != http.StatusOK {
+				b.Error(status, err)
+				return
+			}
+			answered[i] = time.Since(due)
+			texted[i] = (<-there).Sub(due)
+		})
+	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "replies/s")
+	percentiles(b, "webhook", answered)
+	percentiles(b, "text", texted)
 }
