@@ -413,6 +413,14 @@ func (b *Bot) Audit(ctx context.Context, e AuditEntry) error {
 	return b.store.Audit(ctx, e)
 }
 
+type auditKey struct{}
+
+// Audited gives a context whose changes carry the entry in the same commit, so
+// that no act is without the record of who did it. Time and patient are filled in.
+func Audited(ctx context.Context, e AuditEntry) context.Context {
+	return context.WithValue(ctx, auditKey{}, e)
+}
+
 // AuditLog reads what was kept, oldest first, with Seq above after.
 func (b *Bot) AuditLog(ctx context.Context, after int64, limit int) ([]AuditEntry, error) {
 	return b.store.AuditLog(ctx, after, limit)

@@ -113,6 +113,9 @@ type Change struct {
 	// go any more, if they have not been claimed yet.
 	Send   []Outgoing
 	Cancel []string
+	// Audit is kept with the change: an act and the record of who did it stand or
+	// fall together.
+	Audit []AuditEntry
 }
 
 // Due is a patient with something to do.

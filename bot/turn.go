@@ -63,8 +63,12 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 				t.endTalk("broken: its content is lost")
 			}
 		}
+		if e, ok := ctx.Value(auditKey{}).(AuditEntry); ok {
+			e.At, e.Patient = b.now(), patient
+			t.change.Audit = append(t.change.Audit, e)
+		}
 		if err := decide(t); errors.Is(err, errNothing) {
-			return nil
+			return b.store.Audit(ctx, t.change.Audit...)
 		} else if err != nil {
 			return err
 		}

@@ -210,6 +210,12 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			return fmt.Errorf("%w: outgoing: %w", bot.ErrInvalid, err)
 		}
 	}
+	audit := make([][]byte, len(c.Audit))
+	for i := range c.Audit {
+		if audit[i], err = json.Marshal(&c.Audit[i]); err != nil {
+			return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
+		}
+	}
 	rowed := 0
 	if len(c.Rows) > 0 {
 		rowed = 1
@@ -250,6 +256,11 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		}
 		for _, id := range c.Cancel {
 			if _, err := s.stmt.cancelOutgoing.ExecContext(bg, id); err != nil {
+				return err
+			}
+		}
+		for _, text := range audit {
+			if _, err := s.stmt.insertAudit.ExecContext(bg, text); err != nil {
 				return err
 			}
 		}

@@ -61,6 +61,7 @@ func Run(t *testing.T, h Harness) {
 		"FindPeople":                    findPeople,
 		"PatientsPageByID":              patientsPageByID,
 		"AuditInOrder":                  auditInOrder,
+		"AuditWithItsChange":            auditWithItsChange,
 		"ValuesExpireAndAreTakenOnce":   valuesExpireAndAreTakenOnce,
 		"Stats":                         stats,
 		"ClosedAndCancelled":            closedAndCancelled,
@@ -791,6 +792,25 @@ func auditInOrder(t *testing.T, h Harness) {
 	}
 	if rest, err := s.AuditLog(ctx, all[6].Seq, 2); err != nil || len(rest) != 2 || rest[0].Seq != all[7].Seq {
 		t.Errorf("paging: %+v, %v", rest, err)
+	}
+}
+
+// What a change did and who did it stand or fall together.
+func auditWithItsChange(t *testing.T, h Harness) {
+	s := open(t, h)
+	c := bot.Change{Key: "k", Record: bot.Record{Patient: bot.Patient{ID: "a-p1", Service: "a"}}, Audit: []bot.AuditEntry{{At: t0, By: "ann", Did: "enrol patient", Patient: "a-p1"}}}
+	must(t, s.Commit(ctx, c))
+	if err := s.Commit(ctx, c); !errors.Is(err, bot.ErrDuplicate) {
+		t.Errorf("the same again: %v", err)
+	}
+	c.Key = ""
+	if err := s.Commit(ctx, c); !errors.Is(err, bot.ErrConflict) {
+		t.Errorf("on an old version: %v", err)
+	}
+	all, err := s.AuditLog(ctx, 0, 100)
+	must(t, err)
+	if len(all) != 1 || all[0].By != "ann" || all[0].Did != "enrol patient" || !all[0].At.Equal(t0) {
+		t.Errorf("audit log: %+v, want the one entry of the one change that was kept", all)
 	}
 }
 

@@ -182,9 +182,13 @@ func write(w http.ResponseWriter, status int, body any) error {
 	return json.NewEncoder(w).Encode(body)
 }
 
-// audit keeps who read or did what through this door. What cannot be audited is not done.
+// audit keeps who read what through this door. What cannot be audited is not shown.
 func (a *API) audit(r *http.Request, did, patient, ref string) error {
-	return a.Bot.Audit(r.Context(), bot.AuditEntry{By: "api", Did: did, Patient: patient, Ref: ref, From: r.RemoteAddr})
+	return a.Bot.Audit(r.Context(), entry(r, did, patient, ref))
+}
+
+func entry(r *http.Request, did, patient, ref string) bot.AuditEntry {
+	return bot.AuditEntry{By: "api", Did: did, Patient: patient, Ref: ref, From: r.RemoteAddr}
 }
 
 type enrolRequest struct {
@@ -218,11 +222,8 @@ func (a *API) enrol(w http.ResponseWriter, r *http.Request) error {
 		}
 		e.Phone = number
 	}
-	p, err := a.Bot.Enrol(r.Context(), e, "api")
+	p, err := a.Bot.Enrol(bot.Audited(r.Context(), entry(r, "enrol patient", "", "")), e, "api")
 	if err != nil {
-		return err
-	}
-	if err := a.audit(r, "enrol patient", p.ID, ""); err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/api/v1/patients/"+p.ID)
@@ -289,10 +290,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 		return &bot.FieldError{Field: "flow", Problem: "is missing: name the flow, for example check-in"}
 	}
 	id := r.PathValue("id")
-	if err := a.Bot.Start(r.Context(), id, q.Flow, "api"); err != nil {
-		return err
-	}
-	if err := a.audit(r, "start flow "+q.Flow, id, ""); err != nil {
+	if err := a.Bot.Start(bot.Audited(r.Context(), entry(r, "start flow "+q.Flow, "", "")), id, q.Flow, "api"); err != nil {
 		return err
 	}
 	return write(w, http.StatusOK, map[string]string{"id": id, "flow": q.Flow})
@@ -364,11 +362,9 @@ func (a *API) act(did string, do func(ctx context.Context, id string, q actReque
 		if strings.TrimSpace(q.By) == "" {
 			return &bot.FieldError{Field: "by", Problem: "is missing: say who acts"}
 		}
-		row, err := do(r.Context(), r.PathValue("id"), q)
+		id := r.PathValue("id")
+		row, err := do(bot.Audited(r.Context(), entry(r, did+" by "+q.By, "", id)), id, q)
 		if err != nil {
-			return err
-		}
-		if err := a.audit(r, did+" by "+q.By, row.Patient, row.ID); err != nil {
 			return err
 		}
 		return write(w, http.StatusOK, view(row))

@@ -233,10 +233,14 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 	d.show(w, r, status, "fault", view{"Title": title, "Text": text, "Lost": strings.TrimSpace(r.FormValue("text"))})
 }
 
-// audit keeps who read or did what. What cannot be audited is not shown.
+// audit keeps who read what. What cannot be audited is not shown.
 func (d *Desk) audit(r *http.Request, u bot.User, did, patient, ref string) error {
+	return d.Bot.Audit(r.Context(), entry(r, u, did, patient, ref))
+}
+
+func entry(r *http.Request, u bot.User, did, patient, ref string) bot.AuditEntry {
 	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	return d.Bot.Audit(r.Context(), bot.AuditEntry{By: u.Email, Did: did, Patient: patient, Ref: ref, From: from})
+	return bot.AuditEntry{By: u.Email, Did: did, Patient: patient, Ref: ref, From: from}
 }
 
 // attempts bounds how often a password can be tried, for an account and for an address.

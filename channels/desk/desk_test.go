@@ -181,6 +181,9 @@ func TestTheWholeJobWithoutJavaScript(t *testing.T) {
 	did := ""
 	for _, e := range log {
 		did += e.Did + "\n"
+		if e.Did == "take row" && (e.Patient == "" || e.Ref == "" || e.By == "" || e.At.IsZero()) {
+			t.Errorf("who took what, of whom, when: %+v", e)
+		}
 	}
 	for _, want := range []string{"sign in", "read queue", "read patient", "take row", "ring", "note", "text her", "close row", "search"} {
 		if !strings.Contains(did, want) {

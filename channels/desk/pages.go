@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -172,12 +173,14 @@ func (d *Desk) texts(r *http.Request, patient string) []choice {
 	return out
 }
 
-// acted audits an act and goes back to the row.
-func (d *Desk) acted(w http.ResponseWriter, r *http.Request, u bot.User, did string, row bot.Row, err error) error {
+// acting is the context of an act: what it changes is committed with the audit entry of it.
+func (d *Desk) acting(r *http.Request, u bot.User, did string) context.Context {
+	return bot.Audited(r.Context(), entry(r, u, did, "", r.PathValue("id")))
+}
+
+// acted goes back to the row after an act.
+func (d *Desk) acted(w http.ResponseWriter, r *http.Request, row bot.Row, err error) error {
 	if err != nil {
-		return err
-	}
-	if err := d.audit(r, u, did, row.Patient, row.ID); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/desk/rows/"+row.ID, http.StatusSeeOther)
@@ -185,31 +188,31 @@ func (d *Desk) acted(w http.ResponseWriter, r *http.Request, u bot.User, did str
 }
 
 func (d *Desk) take(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Take(r.Context(), r.PathValue("id"), u.Email)
-	return d.acted(w, r, u, "take row", row, err)
+	row, err := d.Bot.Take(d.acting(r, u, "take row"), r.PathValue("id"), u.Email)
+	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) release(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Release(r.Context(), r.PathValue("id"), u.Email)
-	return d.acted(w, r, u, "give row back", row, err)
+	row, err := d.Bot.Release(d.acting(r, u, "give row back"), r.PathValue("id"), u.Email)
+	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) ring(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Ring(r.Context(), r.PathValue("id"), u.Email, r.FormValue("result"))
-	return d.acted(w, r, u, "ring", row, err)
+	row, err := d.Bot.Ring(d.acting(r, u, "ring"), r.PathValue("id"), u.Email, r.FormValue("result"))
+	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) note(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Note(r.Context(), r.PathValue("id"), u.Email, r.FormValue("text"))
-	return d.acted(w, r, u, "note", row, err)
+	row, err := d.Bot.Note(d.acting(r, u, "note"), r.PathValue("id"), u.Email, r.FormValue("text"))
+	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) text(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	row, err := d.Bot.Row(r.Context(), r.PathValue("id"))
 	if err == nil {
-		err = d.Bot.Say(r.Context(), bot.Saying{Patient: row.Patient, Row: row.ID, By: u.Email, TextID: r.FormValue("text_id"), Words: r.FormValue("text")})
+		err = d.Bot.Say(d.acting(r, u, "text her"), bot.Saying{Patient: row.Patient, Row: row.ID, By: u.Email, TextID: r.FormValue("text_id"), Words: r.FormValue("text")})
 	}
-	return d.acted(w, r, u, "text her", row, err)
+	return d.acted(w, r, row, err)
 }
 
 // closing is the one page on which a row is closed.
@@ -235,11 +238,7 @@ func (d *Desk) close(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	if r.FormValue("tell") == "yes" {
 		c.TellHer = "desk.closed"
 	}
-	row, err := d.Bot.CloseRow(r.Context(), c)
-	if err != nil {
-		return err
-	}
-	if err := d.audit(r, u, "close row", row.Patient, row.ID); err != nil {
+	if _, err := d.Bot.CloseRow(d.acting(r, u, "close row"), c); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/desk/", http.StatusSeeOther)
