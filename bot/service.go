@@ -24,6 +24,7 @@ type Service struct {
 	Duty       []Duty        // who is paged for an emergency, in order
 	PageEvery  time.Duration // until somebody takes it or answers
 	Lease      time.Duration // how long a claim holds without work
+	KeepYears  int           // of silence after follow-up, until a person is erased; 0: nobody is
 }
 
 // Promise says by when somebody is rung.

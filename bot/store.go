@@ -72,6 +72,11 @@ type Store interface {
 	// Patients lists people by id, ids above after, at most limit.
 	Patients(ctx context.Context, service, after string, limit int) ([]Patient, error)
 
+	// Erase removes everything of a patient (record, journal, rows, messages),
+	// overwrites it in the file, and appends the audit entry, whole or not at all.
+	// [ErrConflict] when her version is another, [ErrNotFound].
+	Erase(ctx context.Context, patient string, version int64, entry AuditEntry) error
+
 	// Audit appends who read or did what. AuditLog reads it, oldest first, Seq above after.
 	Audit(ctx context.Context, entries ...AuditEntry) error
 	AuditLog(ctx context.Context, after int64, limit int) ([]AuditEntry, error)

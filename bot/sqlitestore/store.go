@@ -102,6 +102,7 @@ func dsn(path string, readOnly bool) string {
 		q.Add("_pragma", "query_only(ON)")
 	} else {
 		q.Add("_pragma", "wal_autocheckpoint(4000)")
+		q.Add("_pragma", "secure_delete(ON)") // what is erased is overwritten, not only unlinked
 		q.Set("_txlock", "immediate")
 	}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()

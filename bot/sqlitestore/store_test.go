@@ -1,11 +1,13 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -234,4 +236,40 @@ func BenchmarkTurn64(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "turns/s")
+}
+
+// Whoever reads the file's bytes after an erasure finds nothing of her.
+func TestErasedFromTheBytes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lookout.db")
+	s, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const marker = "Zebedeemarker"
+	rec := bot.Record{Patient: bot.Patient{ID: "a-p1", Service: "a", GivenName: marker, Addresses: []bot.Address{{Channel: "sms", At: "+447700900123"}}}}
+	for n := range 60 { // enough for pages of their own
+		c := bot.Change{Base: int64(n), Record: rec, Entries: []bot.Entry{{Text: strings.Repeat(marker+" ", 100)}}}
+		if err := s.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Erase(t.Context(), "a-p1", 60, bot.AuditEntry{Did: "erase"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil { // the log goes into the file
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(bytes.ToLower(data), []byte(strings.ToLower(marker))); n > 0 {
+			t.Errorf("%s holds her name %d times", filepath.Base(name), n)
+		}
+	}
 }

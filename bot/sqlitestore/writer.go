@@ -445,6 +445,44 @@ func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error
 	})
 }
 
+// erasures remove a patient; ?1 is her id. Her messages' ids begin with it.
+var erasures = []string{
+	"DELETE FROM patients WHERE id = ?1",
+	"DELETE FROM addresses WHERE patient = ?1",
+	"DELETE FROM names WHERE patient = ?1",
+	"DELETE FROM journal WHERE patient = ?1",
+	"DELETE FROM queue WHERE patient = ?1",
+	"DELETE FROM outgoing WHERE id > ?1 || '-m' AND id < ?1 || '-n'",
+}
+
+// Erase removes everything of a patient. Its pages are overwritten; what was in
+// the log goes with its next checkpoint.
+func (s *Store) Erase(ctx context.Context, patient string, version int64, entry bot.AuditEntry) error {
+	text, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
+	}
+	return s.submit(ctx, func() error {
+		bg := context.Background()
+		var is int64
+		switch err := s.write.QueryRowContext(bg, "SELECT version FROM patients WHERE id = ?", patient).Scan(&is); {
+		case errors.Is(err, sql.ErrNoRows):
+			return bot.ErrNotFound
+		case err != nil:
+			return err
+		case is != version:
+			return bot.ErrConflict
+		}
+		for _, text := range erasures {
+			if _, err := s.write.ExecContext(bg, text, patient); err != nil {
+				return err
+			}
+		}
+		_, err := s.stmt.insertAudit.ExecContext(bg, text)
+		return err
+	})
+}
+
 // Audit appends who read or did what.
 func (s *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 	texts := make([][]byte, len(entries))

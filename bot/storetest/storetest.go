@@ -62,6 +62,7 @@ func Run(t *testing.T, h Harness) {
 		"PatientsPageByID":              patientsPageByID,
 		"AuditInOrder":                  auditInOrder,
 		"AuditWithItsChange":            auditWithItsChange,
+		"EraseLeavesNothingOfHer":       eraseLeavesNothingOfHer,
 		"ValuesExpireAndAreTakenOnce":   valuesExpireAndAreTakenOnce,
 		"Stats":                         stats,
 		"ClosedAndCancelled":            closedAndCancelled,
@@ -909,5 +910,49 @@ func hostileWords(t *testing.T, h Harness) {
 		if entries[0].Text != words {
 			t.Errorf("words %d came back changed from the journal", i)
 		}
+	}
+}
+
+func eraseLeavesNothingOfHer(t *testing.T, h Harness) {
+	s := open(t, h)
+	hers, other := patient(1), patient(11) // one id begins with the other's
+	other.Patient.ID, other.Patient.FamilyName = hers.Patient.ID+"1", "Elsewhere"
+	for _, rec := range []bot.Record{hers, other} {
+		id := rec.Patient.ID
+		c := change(rec)
+		c.Key = "in:" + id
+		c.Entries = []bot.Entry{{At: t0, Kind: bot.EntryIn, By: "patient", Text: "hers"}}
+		c.Rows = []bot.Row{{ID: id + "-r1", Service: service, Patient: id, State: bot.Closed, ClosedAt: t0}}
+		c.Send = []bot.Outgoing{{ID: id + "-m1", Service: service, Patient: id, To: rec.Patient.Addresses[0], CreatedAt: t0, State: bot.OutPending}}
+		must(t, s.Commit(ctx, c))
+	}
+	entry := bot.AuditEntry{At: t0, By: "lookout", Did: "erase", Patient: hers.Patient.ID}
+	wantErr(t, s.Erase(ctx, hers.Patient.ID, 7, entry), bot.ErrConflict, "erase at another version")
+	wantErr(t, s.Erase(ctx, "anytown-nobody", 1, entry), bot.ErrNotFound, "erase nobody")
+	must(t, s.Erase(ctx, hers.Patient.ID, 1, entry))
+	for _, rec := range []bot.Record{hers, other} {
+		id, there := rec.Patient.ID, rec.Patient.ID == other.Patient.ID
+		_, err := s.Load(ctx, id)
+		_, rowErr := s.Row(ctx, id+"-r1")
+		_, outErr := s.Outgoing(ctx, id+"-m1")
+		for what, err := range map[string]error{"record": err, "row": rowErr, "message": outErr} {
+			if there != (err == nil) {
+				t.Errorf("%s of %s: %v", what, id, err)
+			}
+		}
+		journal, err := s.Journal(ctx, id, 0, 0)
+		must(t, err)
+		at, err := s.PatientsAt(ctx, service, rec.Patient.Addresses[0])
+		must(t, err)
+		found, err := s.Find(ctx, service, rec.Patient.FamilyName, 10)
+		must(t, err)
+		if there != (len(journal) == 1) || there != (len(at) == 1) || there != (len(found) == 1) {
+			t.Errorf("%s: %d entries, %d at her number, %d by her name", id, len(journal), len(at), len(found))
+		}
+	}
+	all, err := s.AuditLog(ctx, 0, 10)
+	must(t, err)
+	if len(all) != 1 || all[0].Did != "erase" {
+		t.Errorf("the audit: %+v, want the one erasure", all)
 	}
 }

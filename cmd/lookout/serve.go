@@ -203,6 +203,14 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 				}
 				return err
 			}},
+		{Name: "retention", Every: "40 3 * * *", Why: "people whose follow-up has been over for the years that the service set are erased",
+			Run: func(ctx context.Context) error {
+				n, err := p.bot.Retain(ctx)
+				if n > 0 {
+					p.log.Info("people were erased: the service keeps nobody for longer", "people", n)
+				}
+				return err
+			}},
 		{Name: "tidy", Every: "@every 1h", Why: "sessions and links that have run out are removed",
 			Run: func(ctx context.Context) error { _, err := p.store.Sweep(ctx, now()); return err }},
 	}

@@ -53,6 +53,7 @@ type serviceSettings struct {
 	SendBefore string            `yaml:"send_before_close"`
 	PageEvery  string            `yaml:"page_every"`
 	ClaimHolds string            `yaml:"claim_holds"`
+	KeepYears  int               `yaml:"keep_years"`
 	Duty       []dutySettings    `yaml:"duty"`
 }
 
@@ -199,7 +200,10 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		faults = append(faults, fmt.Errorf("service.%s: %s", name, fmt.Sprintf(format, args...)))
 	}
 	team := &bot.Service{ID: v.ID, Name: v.Name, Nation: v.Nation, OpenAccess: v.OpenAccess == nil || *v.OpenAccess, NurseLine: v.NurseLine, CancerLine: v.CancerLine,
-		Promise: bot.DefaultPromise}
+		Promise: bot.DefaultPromise, KeepYears: v.KeepYears}
+	if v.KeepYears < 0 || v.KeepYears > 100 {
+		fault("keep_years", "must be the years of silence after follow-up until a person is erased, or 0 for never")
+	}
 	if !serviceID.MatchString(v.ID) {
 		fault("id", "must be 2 to 31 small letters and digits")
 	}
