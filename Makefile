@@ -2,18 +2,21 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help test lint build demo bench fuzz torture
+.PHONY: help test setup lint build demo bench fuzz torture
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-test: lint ## everything that must pass before a change lands (sets up what it needs)
+test: setup lint ## everything that must pass before a change lands (sets up what it needs)
 	$(GO) test -race -timeout 18m ./...
 
-lint:
-	@command -v gcc >/dev/null || { echo "gcc is missing, and -race needs it: apt-get install build-essential"; exit 1; }
+setup: ## install what the tests need and is not here (apt-get)
+	@.ci/setup
+
+lint: ## format, vet, staticcheck
 	@test -z "$$(gofmt -l bot channels cmd content flows scheduler)" || { echo "not formatted:"; gofmt -l bot channels cmd content flows scheduler; exit 1; }
 	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
 
 build: ## the one binary, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/lookout ./cmd/lookout

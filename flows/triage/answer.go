@@ -223,7 +223,8 @@ func (r *reader) across(a *asked) {
 		t.clause = 0
 		inner.tokens = append(inner.tokens, t)
 	}
-	inner.settle(r.lex.find(inner.tokens))
+	found, _ := r.lex.find(inner.tokens)
+	inner.settle(found)
 	inner.symptom = make([]bool, len(inner.tokens)+1)
 	for i := range inner.matches {
 		m := &inner.matches[i]

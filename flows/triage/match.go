@@ -44,10 +44,17 @@ type finder struct {
 	spans  []span
 	first  []int32  // first[i]: the first span at token i; one more for the end
 	here   []uint64 // the parts that something in the message fits
+	steps  int      // taken by fit
+	cut    bool     // it took too many
 }
 
-// find gives every wording in the tokens, in their order.
-func (l *Lexicon) find(tokens []token) []match {
+// maxSteps bounds the work on one message, whose words may be chosen to fit as
+// many wordings as they can. Real messages of 1,600 characters take a tenth.
+const maxSteps = 60_000
+
+// find gives every wording in the tokens, in their order, and whether it had to
+// stop before the end.
+func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
 	f := finder{lex: l, tokens: tokens, spans: make([]span, 0, len(tokens)+8), first: make([]int32, len(tokens)+1), here: make([]uint64, l.blocks)}
 	for i := range tokens {
 		f.first[i] = int32(len(f.spans))
@@ -73,7 +80,7 @@ func (l *Lexicon) find(tokens []token) []match {
 			}
 		}
 	}
-	return out
+	return out, f.cut
 }
 
 // spansAt lists what of the lexicon begins at token i: the word, and phrases.
@@ -122,6 +129,10 @@ func ones(from, n int) uint64 {
 // fit tries the places of a pattern from the nth on at token i, and gives the
 // end of what fits, or 0, and the tokens that it stands on.
 func (f *finder) fit(p *pattern, n, i int, used uint64, start int) (int, uint64) {
+	if f.steps++; f.steps > maxSteps {
+		f.cut = true
+		return 0, 0
+	}
 	if n == len(p.parts) {
 		return i, used
 	}

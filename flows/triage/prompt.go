@@ -25,7 +25,8 @@ func (r *reader) ask() asked {
 	stem, _, _ := splitOptions(r.q.Prompt)
 	inner.text = withoutReplyWords(stem)
 	inner.tokens, _ = r.lex.tokenise(inner.text)
-	inner.settle(r.lex.find(inner.tokens))
+	found, _ := r.lex.find(inner.tokens)
+	inner.settle(found)
 	a.tokens = inner.tokens
 	has := func(k markKind) bool { return inner.kinds&bit(k) != 0 }
 	a.well = has(markWell)

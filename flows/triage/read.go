@@ -42,7 +42,9 @@ func Read(lex *Lexicon, message string, question *Question, profile Profile, his
 
 // understand finds the wordings and puts each into its context.
 func (r *reader) understand() {
-	r.settle(r.lex.find(r.tokens))
+	found, cut := r.lex.find(r.tokens)
+	r.cutOff = r.cutOff || cut
+	r.settle(found)
 	r.symptom = make([]bool, len(r.tokens)+1)
 	for i := range r.matches {
 		m := &r.matches[i]
