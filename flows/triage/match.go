@@ -52,6 +52,10 @@ type finder struct {
 // many wordings as they can. Real messages of 1,600 characters take a tenth.
 const maxSteps = 60_000
 
+// maxMatches bounds how many wordings are taken in, since each is then put into
+// its context. Real messages hold fewer than 50.
+const maxMatches = 256
+
 // find gives every wording in the tokens, in their order, and whether it had to
 // stop before the end.
 func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
@@ -73,6 +77,9 @@ func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
 			p := &l.patterns[id]
 			if !f.possible(p) {
 				continue
+			}
+			if len(out) == maxMatches {
+				return out, true
 			}
 			start := int(s.at)
 			if end, used := f.fit(p, 1, start+int(s.len), ones(0, int(s.len)), start); end > 0 {

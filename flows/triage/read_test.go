@@ -169,3 +169,17 @@ func BenchmarkRead1600(b *testing.B) {
 		Read(lex, text, nil, Profile{}, nil)
 	}
 }
+
+// The longest that any input takes: words that fit as many wordings as they can.
+// The promise is 5 ms.
+func BenchmarkReadWorst(b *testing.B) {
+	lex := shipped(b)
+	for _, word := range []string{"numb ", "legs ", "no pain ", "é", "zxq "} {
+		text := strings.Repeat(word, 100_000/len(word))
+		b.Run(strings.TrimSpace(word), func(b *testing.B) {
+			for b.Loop() {
+				Read(lex, text, nil, Profile{}, nil)
+			}
+		})
+	}
+}
