@@ -27,7 +27,7 @@ import (
 	"lookout/flows/triage"
 )
 
-//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon/*.yaml calendar/*.yaml service/*.yaml
+//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml
 var embedded embed.FS
 
 // Embedded is the pack that comes with the program.
@@ -55,6 +55,13 @@ func Load(fsys fs.FS) (*Pack, error) {
 		names, err := fs.Glob(fsys, folder+"/*.yaml")
 		if err != nil {
 			return nil, err
+		}
+		if folder == "lexicon" {
+			weights, err := fs.Glob(fsys, folder+"/"+triage.WeightsFile)
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, weights...)
 		}
 		for _, name := range names {
 			data, err := fs.ReadFile(fsys, name)

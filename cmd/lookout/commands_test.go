@@ -69,7 +69,7 @@ func TestMistypedCommandsSayWhatToDo(t *testing.T) {
 			t.Errorf("%v: no error", args)
 		}
 	}
-	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"triage", "--help"}, {"users", "add", "--help"}, {"demo", "--help"}, {"doctor", "--help"}, {"flows", "try", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"triage", "--help"}, {"triage", "eval", "--help"}, {"triage", "train", "--help"}, {"users", "add", "--help"}, {"demo", "--help"}, {"doctor", "--help"}, {"flows", "try", "--help"}} {
 		out, err := lookout(t, "", args...)
 		if err != nil || (len(args) > 1 && !strings.Contains(out, "Example")) {
 			t.Errorf("%v: %v, and no example:\n%s", args, err, out)

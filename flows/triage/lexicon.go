@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strconv"
@@ -85,7 +86,6 @@ type lexiconFile struct {
 	Rewrites  []string            `yaml:"rewrites"`
 	Emoji     map[string]string   `yaml:"emoji"`
 	English   string              `yaml:"english"`
-	Weights   string              `yaml:"weights"`
 }
 
 type conceptFile struct {
@@ -101,6 +101,7 @@ type conceptFile struct {
 	Ask      []string `yaml:"ask"`
 	Page     string   `yaml:"page"`
 	Wordings []string `yaml:"wordings"`
+	Hints    []string `yaml:"hints"`
 	Unless   []string `yaml:"unless"`
 	Asked    []string `yaml:"asked"`
 	Worse    bool     `yaml:"worse_is_severe"`
@@ -177,6 +178,9 @@ func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 		sum.Write(text)
 		loaded[i], nodes[i] = c.read(file, text)
 	}
+	if err := lex.loadWeights(fsys, sum); err != nil {
+		c.faults = append(c.faults, err)
+	}
 	lex.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	if len(c.faults) > 0 {
 		return nil, errors.Join(c.faults...)
@@ -201,6 +205,26 @@ func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 		return nil, errors.Join(c.faults...)
 	}
 	return lex, nil
+}
+
+// WeightsFile is the name of the second reader's weights in a lexicon's folder.
+// A lexicon without the file is read by rules alone.
+const WeightsFile = "second.weights"
+
+func (l *Lexicon) loadWeights(fsys fs.FS, sum io.Writer) error {
+	weights, err := fs.ReadFile(fsys, WeightsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("lexicon: %w", err)
+	}
+	fmt.Fprintf(sum, "%s\x00%d\x00", WeightsFile, len(weights))
+	sum.Write(weights)
+	if l.second, err = loadSecond(weights); err != nil {
+		return fmt.Errorf("%s:1: %w: train it again with `lookout triage train`", WeightsFile, err)
+	}
+	return nil
 }
 
 func (c *compiler) read(file string, text []byte) (f lexiconFile, node *yaml.Node) {
@@ -292,12 +316,6 @@ func (c *compiler) vocabulary(f lexiconFile, node *yaml.Node) {
 	for i, text := range f.Rewrites {
 		c.rewriteRule(text, lineOf(node, i, "rewrites"))
 	}
-	if f.Weights != "" {
-		var err error
-		if c.lex.second, err = loadSecond(f.Weights); err != nil {
-			c.fault(lineOf(node, -1, "weights"), "the weights of the statistical reader: %v: train them again with its command", err)
-		}
-	}
 }
 
 func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
@@ -327,7 +345,7 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 			continue
 		case x.Source == "" && f.Source == "":
 			c.fault(line, "concept %s: the source is missing: say where its level comes from", x.ID)
-		case len(x.Wordings) == 0:
+		case len(x.Wordings)+len(x.Hints) == 0:
 			c.fault(line, "concept %s: it has no wordings, and can never be found", x.ID)
 		}
 		concept := &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Lasting: x.Lasting,
@@ -345,6 +363,12 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 			}
 			seen[w] = true
 			c.wording(goal{concept: concept}, w, at)
+		}
+		for _, w := range x.Hints {
+			if seen[w] {
+				c.fault(line, "concept %s: the hint %q is a wording already: take one out", x.ID, w)
+			}
+			c.wording(goal{concept: concept, hint: true}, w, line)
 		}
 		for _, w := range x.Unless {
 			c.wording(goal{concept: concept, veto: true}, w, line)

@@ -17,6 +17,7 @@ type reader struct {
 	symptom []bool   // by token: it belongs to a symptom that is named
 	matches []match
 	q       *Question
+	asked   asked // what the question is about
 	p       *Profile
 	history []Past
 	prompt  bool // it is a question that is read, not her words
@@ -30,14 +31,19 @@ func Read(lex *Lexicon, message string, question *Question, profile Profile, his
 	r := &reader{lex: lex, text: message, q: question, p: &profile, history: history}
 	r.out.Lexicon = lex.digest
 	r.tokens, r.cutOff = lex.tokenise(message)
+	r.rules()
+	r.level()
+	return r.out
+}
+
+// rules finds what the lexicon knows, in its context, and what follows from it.
+func (r *reader) rules() {
 	r.command()
 	r.understand()
 	r.answer()
 	r.giveWay()
 	r.combine()
 	r.persist()
-	r.level()
-	return r.out
 }
 
 // understand finds the wordings and puts each into its context.
@@ -98,6 +104,9 @@ func (r *reader) finding(m *match) {
 	f.Text = r.text[f.Start:f.End]
 	if c.Level >= Soon {
 		r.context(m, c, &f)
+	}
+	if m.pattern.hint && r.lex.second != nil {
+		f.hint, f.Level = true, None
 	}
 	r.add(f)
 }
@@ -267,7 +276,8 @@ func (r *reader) level() {
 		}
 	}
 	r.out.Understood = true
-	if r.out.Level == None && !r.harmless() {
+	r.secondReading()
+	if r.out.Level == None && !r.harmless() && (r.lex.second == nil || r.strange()) {
 		r.floor()
 		return
 	}
@@ -359,7 +369,23 @@ func (r *reader) harmless() bool {
 	if shown && left <= 1+len(r.tokens)/12 {
 		return true
 	}
-	return left > 0 && r.lex.second != nil && r.lex.second.harmless(r)
+	return false
+}
+
+// strange says whether too little of the message is English for the second
+// reader to have an opinion: gibberish, another language, a picture.
+func (r *reader) strange() bool {
+	known, unknown := 0, 0
+	for i := range r.tokens {
+		switch t := &r.tokens[i]; {
+		case t.isNumber || t.light:
+		case t.known:
+			known++
+		default:
+			unknown++
+		}
+	}
+	return r.cutOff || len(r.tokens) == 0 || unknown > 0 && unknown >= known
 }
 
 // floor is what happens to words that nobody has understood: a person reads them.

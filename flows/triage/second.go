@@ -1,120 +1,250 @@
 package triage
 
 import (
-	"encoding/base64"
+	"bytes"
+	"encoding/binary"
 	"errors"
-	"strconv"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 )
 
-// second is the statistical reader: a linear model over hashed words, pairs of
-// words and runs of letters, trained from content/triage by the command that
-// docs/triage.md names. It may only raise: it decides whether a message in which
-// the rules found nothing is everyday talk, or goes to a person.
+// second is the statistical reader. It is a linear model over words, pairs of
+// words, runs of letters, word vectors and what the rules found, with one output
+// for each level above none. It may only raise: what the rules decided stands,
+// and it adds to it. It is trained from content/triage by `lookout triage train`
+// and never changes while lookout runs.
 type second struct {
-	bias    float64
-	scale   float64
-	weights []int8
+	bias       [outputs]float32
+	scale      [outputs]float32 // of the weights of features
+	vectors    [outputs]float32 // of the weights of word vectors
+	thresholds [outputs]float32
+	features   table
+	words      table // by hash of the word: what its vector says, already multiplied out
 }
 
-// secondBits is the size of the table of weights, as a power of two.
-const secondBits = 14
+// outputs are the levels that the reader can raise to, from Routine up.
+const outputs = 4
 
-// loadSecond reads weights as the trainer writes them: a bias, a scale, and the
-// table in base64.
-func loadSecond(text string) (*second, error) {
-	fields := strings.Fields(text)
-	if len(fields) < 3 {
-		return nil, errors.New("a bias, a scale and a table are wanted")
+// table holds weights by 32-bit hash. Its hashes are sorted, and start gives where
+// those with the same upper 16 bits begin, so that a look takes one or two steps.
+type table struct {
+	start   []uint32
+	hashes  []uint32
+	weights [][outputs]int8
+}
+
+func (t *table) index() {
+	t.start = make([]uint32, 1<<16+1)
+	for _, h := range t.hashes {
+		t.start[h>>16+1]++
 	}
-	bias, err := strconv.ParseFloat(fields[0], 64)
-	if err != nil {
-		return nil, errors.New("the bias is no number")
+	for i := range 1 << 16 {
+		t.start[i+1] += t.start[i]
 	}
-	scale, err := strconv.ParseFloat(fields[1], 64)
-	if err != nil {
-		return nil, errors.New("the scale is no number")
+}
+
+func (t *table) find(h uint32) *[outputs]int8 {
+	for i := t.start[h>>16]; i < t.start[h>>16+1]; i++ {
+		if t.hashes[i] == h {
+			return &t.weights[i]
+		}
 	}
-	table, err := base64.StdEncoding.DecodeString(strings.Join(fields[2:], ""))
-	if err != nil {
-		return nil, errors.New("the table is no base64")
+	return nil
+}
+
+// secondMagic opens a file of weights, and names its format.
+const secondMagic = "lookout second reader 1\n"
+
+// maxWeights bounds each table of a file.
+const maxWeights = 1 << 20
+
+// loadSecond reads weights as pack writes them.
+func loadSecond(text []byte) (*second, error) {
+	rest, ok := bytes.CutPrefix(text, []byte(secondMagic))
+	if !ok {
+		return nil, errors.New("it is no file of weights, or of another format")
 	}
-	if len(table) != 1<<secondBits {
-		return nil, errors.New("the table has the wrong length")
+	in := bytes.NewReader(rest)
+	s := &second{}
+	for _, x := range []*[outputs]float32{&s.bias, &s.scale, &s.vectors, &s.thresholds} {
+		if err := binary.Read(in, binary.LittleEndian, x); err != nil {
+			return nil, errors.New("it ends too early")
+		}
+		for _, n := range x {
+			if n != n || math.IsInf(float64(n), 0) {
+				return nil, errors.New("a number in it is none")
+			}
+		}
 	}
-	s := &second{bias: bias, scale: scale, weights: make([]int8, len(table))}
-	for i, b := range table {
-		s.weights[i] = int8(b)
+	for _, t := range []*table{&s.features, &s.words} {
+		var n uint32
+		if err := binary.Read(in, binary.LittleEndian, &n); err != nil {
+			return nil, errors.New("it ends too early")
+		}
+		if n > maxWeights || int64(n)*(4+outputs) > int64(in.Len()) {
+			return nil, errors.New("it ends too early")
+		}
+		t.hashes, t.weights = make([]uint32, n), make([][outputs]int8, n)
+		if err := errors.Join(binary.Read(in, binary.LittleEndian, t.hashes), binary.Read(in, binary.LittleEndian, t.weights)); err != nil {
+			return nil, err
+		}
+		if !slices.IsSorted(t.hashes) {
+			return nil, errors.New("its hashes are out of order")
+		}
+		t.index()
+	}
+	if in.Len() > 0 {
+		return nil, errors.New("something stands behind its end")
 	}
 	return s, nil
 }
 
-// harmless says whether the message looks like everyday talk.
-func (s *second) harmless(r *reader) bool { return s.score(r) < 0 }
+// pack gives the file of weights.
+func (s *second) pack() []byte {
+	var out bytes.Buffer
+	out.WriteString(secondMagic)
+	write := func(x any) { binary.Write(&out, binary.LittleEndian, x) } // a Buffer takes everything
+	for _, x := range []*[outputs]float32{&s.bias, &s.scale, &s.vectors, &s.thresholds} {
+		write(x)
+	}
+	for _, t := range []*table{&s.features, &s.words} {
+		write(uint32(len(t.hashes)))
+		write(t.hashes)
+		write(t.weights)
+	}
+	return out.Bytes()
+}
 
-// score is above nought for what looks like something for a nurse.
-func (s *second) score(r *reader) float64 {
-	sum, n := 0, 0
-	r.features(func(h uint32) {
-		sum += int(s.weights[h&(1<<secondBits-1)])
-		n++
+// scores gives for each level above none how far the message is beyond the
+// threshold of being raised to it: from nought up, it is.
+func (s *second) scores(r *reader) [outputs]float32 {
+	var sum, vec [outputs]int32
+	var words int32
+	r.features(func(h uint32, _ int) {
+		if w := s.features.find(h); w != nil {
+			for k := range outputs {
+				sum[k] += int32(w[k])
+			}
+		}
 	})
-	if n == 0 {
-		return 1
-	}
-	return s.bias + s.scale*float64(sum)
-}
-
-const fnvOffset, fnvPrime = 2166136261, 16777619
-
-func hashInto(h uint32, s string) uint32 {
-	for i := range len(s) {
-		h = (h ^ uint32(s[i])) * fnvPrime
-	}
-	return h
-}
-
-// features gives the hashes of what the statistical reader sees of a message.
-func (r *reader) features(yield func(uint32)) {
-	last := hashInto(fnvOffset, "^")
 	for i := range r.tokens {
-		t := &r.tokens[i]
-		w := t.word
-		if t.read != "" {
-			w = t.read
-		}
-		if t.isNumber {
-			w = "#"
-		}
-		h := hashInto(hashInto(fnvOffset, "w"), w)
-		yield(mix(h))
-		yield(mix(last*31 + h))
-		last = h
-		if len(w) > 5 {
-			for k := 0; k+5 <= len(w); k++ {
-				yield(mix(hashInto(hashInto(fnvOffset, "c"), w[k:k+5])))
-			}
-		}
-		if i+1 == len(r.tokens) || r.tokens[i+1].clause != t.clause {
-			switch {
-			case t.question:
-				yield(mix(hashInto(fnvOffset, "?")))
-			case t.shout:
-				yield(mix(hashInto(fnvOffset, "!")))
+		if w := s.words.find(wordHash(r.tokens[i].meant())); w != nil {
+			words++
+			for k := range outputs {
+				vec[k] += int32(w[k])
 			}
 		}
 	}
-	size := min(len(r.tokens)/4, 12)
-	yield(mix(hashInto(fnvOffset, "size") + uint32(size)))
-	if r.q != nil {
-		yield(mix(hashInto(hashInto(fnvOffset, "kind"), string(r.q.Kind))))
+	out := s.bias
+	for k := range outputs {
+		out[k] += s.scale[k] * float32(sum[k])
+		if words > 0 {
+			out[k] += s.vectors[k] * float32(vec[k]) / float32(words)
+		}
+		out[k] -= s.thresholds[k]
 	}
+	return out
 }
 
-// mix spreads the bits of a hash, so that its low ones are as good as any.
-func mix(h uint32) uint32 {
-	h ^= h >> 15
-	h *= 0x2c1b3c6d
-	h ^= h >> 12
-	return h
+// raises gives the level that the message reads like to the second reader.
+func (s *second) raises(r *reader) Level {
+	level := None
+	for k, score := range s.scores(r) {
+		if score >= 0 {
+			level = Level(k + 1)
+		}
+	}
+	return level
+}
+
+// strongest gives her words that speak most for a level, in her own order.
+func (s *second) strongest(r *reader, level Level) []string {
+	k := int(level) - 1
+	by := make([]float32, len(r.tokens))
+	r.features(func(h uint32, token int) {
+		if token < 0 {
+			return
+		}
+		if w := s.features.find(h); w != nil {
+			by[token] += s.scale[k] * float32(w[k])
+		}
+	})
+	order := make([]int, 0, len(by))
+	for i := range by {
+		if by[i] > 0 && !r.tokens[i].light {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		switch {
+		case by[a] > by[b]:
+			return -1
+		case by[a] < by[b]:
+			return 1
+		}
+		return 0
+	})
+	order = order[:min(len(order), 4)]
+	slices.Sort(order)
+	out := make([]string, 0, len(order))
+	for _, i := range order {
+		word := r.text[r.tokens[i].start:r.tokens[i].end]
+		if !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// ask the second reader, and raise what the rules decided if it says so.
+func (r *reader) secondReading() {
+	s := r.lex.second
+	if s == nil || r.out.Command != "" || len(r.tokens) == 0 {
+		return
+	}
+	level := s.raises(r)
+	if level <= r.out.Level {
+		return
+	}
+	words := strings.Join(s.strongest(r, level), "”, “")
+	rule := fmt.Sprintf("second reader: %s", level)
+	why := fmt.Sprintf("It reads like what is %s, by a comparison with labelled messages", level)
+	if words != "" {
+		why += " (“" + words + "”)"
+	}
+	r.out.Level, r.out.Why = level, why+"."
+	r.out.Rules = append(r.out.Rules, rule)
+	f := r.hinted()
+	if f == nil {
+		id := "reads_like_trouble"
+		if level == Routine {
+			id = "reads_like_request"
+		}
+		r.affirmed(id, level, rule)
+		return
+	}
+	f.Level, f.Rule = level, rule
+}
+
+// hinted gives the finding that the second reader's doubt is about: the worst of
+// what the rules saw a hint of, or found at a lower level.
+func (r *reader) hinted() *Finding {
+	best := -1
+	var worst Level
+	for i := range r.out.Findings {
+		f := &r.out.Findings[i]
+		c := r.lex.concepts[f.Concept]
+		if f.Polarity != "said" || c == nil || c.Level < Soon || f.Time == "past" || f.Experiencer == "other" {
+			continue
+		}
+		if best < 0 || c.Level > worst {
+			best, worst = i, c.Level
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	return &r.out.Findings[best]
 }

@@ -1,0 +1,161 @@
+package triage
+
+const fnvOffset, fnvPrime = 2166136261, 16777619
+
+func hashInto(h uint32, s string) uint32 {
+	for i := range len(s) {
+		h = (h ^ uint32(s[i])) * fnvPrime
+	}
+	return h
+}
+
+// hashOf is the hash of a feature of a kind: the kind keeps the word "yes" apart
+// from the answer "yes".
+func hashOf(kind byte, name string) uint32 { return hashInto((fnvOffset^uint32(kind))*fnvPrime, name) }
+
+func wordHash(w string) uint32 { return mix(hashOf('v', w)) }
+
+// mix spreads the bits of a hash, so that its high ones are as good as any.
+func mix(h uint32) uint32 {
+	h ^= h >> 16
+	h *= 0x85ebca6b
+	h ^= h >> 13
+	h *= 0xc2b2ae35
+	return h ^ h>>16
+}
+
+// meant is the word that a token was read as.
+func (t *token) meant() string {
+	switch {
+	case t.isNumber:
+		return t.numberSign()
+	case t.read != "":
+		return t.read
+	}
+	return t.word
+}
+
+// features gives the hashes of what the second reader sees of a message that
+// the rules have read, each with the token that it stands on, or -1.
+func (r *reader) features(yield func(hash uint32, token int)) {
+	before, last := hashOf('^', ""), hashOf('^', "")
+	letters := 0
+	unknown := 0
+	for i := range r.tokens {
+		t := &r.tokens[i]
+		w := t.meant()
+		if !t.known {
+			unknown++
+		}
+		letters += len(w)
+		h := hashOf('w', w)
+		yield(mix(h), i)
+		yield(mix(last*31+h), i)
+		if i > 1 {
+			yield(mix(before*37+h+1), i)
+		}
+		before, last = last, h
+		if len(w) > 4 {
+			for k := 0; k+4 <= len(w); k++ {
+				yield(mix(hashOf('c', w[k:k+4])), i)
+			}
+		}
+	}
+	yield(mix(hashOf('#', "")+uint32(min(len(r.tokens)/4, 12))), -1)
+	yield(mix(hashOf('u', "")+uint32(min(unknown, 4))), -1)
+	r.signFeatures(yield)
+	r.foundFeatures(yield)
+	r.askedFeatures(yield)
+}
+
+// signFeatures gives what of punctuation and context stands anywhere.
+func (r *reader) signFeatures(yield func(uint32, int)) {
+	asks, shouts := false, false
+	for i := range r.tokens {
+		asks = asks || r.tokens[i].question
+		shouts = shouts || r.tokens[i].shout
+	}
+	if asks {
+		yield(mix(hashOf('?', "")), -1)
+	}
+	if shouts {
+		yield(mix(hashOf('!', "")), -1)
+	}
+	for k := range markKind(64) {
+		if r.kinds&bit(k) != 0 {
+			yield(mix(hashOf('k', "")+uint32(k)), -1)
+			yield(mix(hashOf('k', "level")+uint32(k)<<8+uint32(r.ruled())), -1)
+		}
+	}
+}
+
+// ruled is the level that the rules gave.
+func (r *reader) ruled() Level {
+	level := r.out.Level
+	for i := range r.out.Findings {
+		level = max(level, r.out.Findings[i].Level)
+	}
+	return level
+}
+
+// foundFeatures gives what the rules found.
+func (r *reader) foundFeatures(yield func(uint32, int)) {
+	worst := None
+	for i := range r.out.Findings {
+		f := &r.out.Findings[i]
+		h := hashInto(hashOf('f', f.Concept), f.Polarity)
+		yield(mix(h), -1)
+		if f.Time != "now" {
+			yield(mix(hashInto(h, f.Time)), -1)
+		}
+		if f.Experiencer == "other" {
+			yield(mix(hashInto(h, "other")), -1)
+		}
+		if f.hint {
+			yield(mix(hashInto(h, "hint")), -1)
+		}
+		if f.Trend != "" {
+			yield(mix(hashInto(h, f.Trend)), -1)
+		}
+		yield(mix(hashOf('g', "")+uint32(f.Level)), -1)
+		if c := r.lex.concepts[f.Concept]; c != nil && f.Polarity == "said" {
+			worst = max(worst, c.Level)
+		}
+	}
+	yield(mix(hashOf('l', "")+uint32(r.ruled())), -1)
+	yield(mix(hashOf('m', "")+uint32(worst)), -1)
+	yield(mix(hashOf('n', "")+uint32(min(len(r.out.Findings), 5))), -1)
+	if r.harmless() {
+		yield(mix(hashOf('h', "")), -1)
+	}
+}
+
+// askedFeatures gives the question's kind and topic with the answer.
+func (r *reader) askedFeatures(yield func(uint32, int)) {
+	answer := hashOf('a', string(r.out.Answer.Kind))
+	if r.out.Answer.More {
+		answer++
+	}
+	yield(mix(answer), -1)
+	if r.q == nil {
+		yield(mix(hashOf('q', "")), -1)
+		return
+	}
+	kind := hashOf('q', string(r.q.Kind))
+	yield(mix(kind), -1)
+	yield(mix(kind*31+answer), -1)
+	topic := None
+	for _, c := range r.asked.topics {
+		topic = max(topic, c.Level)
+		yield(mix(hashOf('t', c.ID)), -1)
+	}
+	way := uint32(topic) << 4
+	if r.asked.well {
+		way++
+	}
+	if r.asked.negative {
+		way += 2
+	}
+	yield(mix(hashOf('y', "")+way), -1)
+	yield(mix((hashOf('y', "")+way)*31+answer), -1)
+}
