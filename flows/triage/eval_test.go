@@ -1,45 +1,40 @@
 package triage
 
 import (
-	"bufio"
-	"encoding/json"
+	"bytes"
 	"os"
-	"slices"
+	"path/filepath"
+	"runtime"
 	"testing"
 )
 
-type labelled struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
-	Ask  *struct {
-		Prompt string `json:"prompt"`
-		Kind   Kind   `json:"kind"`
-	} `json:"ask"`
-	Level    Level    `json:"level"`
-	Accept   []Level  `json:"accept"`
-	Concepts []string `json:"concepts"`
-}
+const labelledFolder = "../../content/triage"
 
-func labelledFile(tb testing.TB, path string) []labelled {
-	f, err := os.Open(path)
-	if err != nil {
-		tb.Fatal(err)
+// labelledMessages gives every labelled message of the repository.
+func labelledMessages(tb testing.TB) []Example {
+	tb.Helper()
+	files, err := filepath.Glob(labelledFolder + "/*.jsonl")
+	if err != nil || len(files) == 0 {
+		tb.Fatal("no labelled messages:", err)
 	}
-	defer f.Close()
-	var out []labelled
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var x labelled
-		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
+	var out []Example
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
 			tb.Fatal(err)
 		}
-		out = append(out, x)
+		examples, err := ReadExamples(f, file)
+		f.Close()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		out = append(out, examples...)
 	}
 	return out
 }
 
 func shipped(tb testing.TB) *Lexicon {
+	tb.Helper()
 	lex, err := LoadLexicon(os.DirFS("../../content/lexicon"))
 	if err != nil {
 		tb.Fatal(err)
@@ -47,64 +42,76 @@ func shipped(tb testing.TB) *Lexicon {
 	return lex
 }
 
-// The bar below which the reader may not fall on messages that its rules were
-// not written from (dev.jsonl).
-func TestHeldOutMessages(t *testing.T) {
-	lex := shipped(t)
-	for _, file := range []string{"dev", "train-1", "train-2", "train-3"} {
-		var emergencies, emergenciesRead, worrying, queued, ok, n, harmless, raised, falseE int
-		for _, x := range labelledFile(t, "../../content/triage/"+file+".jsonl") {
-			var q *Question
-			if x.Ask != nil {
-				q = &Question{Prompt: x.Ask.Prompt, Kind: x.Ask.Kind}
-			}
-			got := Read(lex, x.Text, q, Profile{}, nil)
-			n++
-			if slices.Contains(x.Accept, got.Level) {
-				ok++
-			}
-			if x.Level == Emergency {
-				emergencies++
-				if got.Level == Emergency {
-					emergenciesRead++
-				} else if testing.Verbose() && os.Getenv("MISSES") == file {
-					t.Logf("E→%s %s %v %q %s", got.Level, x.ID, x.Concepts, x.Text, got.Why)
-				}
-			} else if got.Level == Emergency && !slices.Contains(x.Accept, Emergency) {
-				falseE++
-				if os.Getenv("MISSES") == file+"-fe" {
-					t.Logf("%s→E %v %q %s", x.Level, x.Concepts, x.Text, got.Why)
-				}
-			}
-			if x.Level >= Soon {
-				worrying++
-				if got.Level >= Routine {
-					queued++
-				} else if os.Getenv("MISSES") == file+"-q" {
-					t.Logf("%s→none %v %q %s", x.Level, x.Concepts, x.Text, got.Why)
-				}
-			}
-			if x.Level == None {
-				harmless++
-				if got.Level > None {
-					raised++
-					if os.Getenv("MISSES") == file+"-h" {
-						t.Logf("none→%s %v %q %s", got.Level, x.Concepts, x.Text, got.Why)
-					}
-				}
-			}
-		}
-		t.Logf("%s: emergencies %d/%d (%.1f%%), worrying queued %d/%d (%.2f%%), acceptable %.1f%%, harmless raised %.1f%%, false emergencies %.1f%%", file, emergenciesRead, emergencies,
-			100*float64(emergenciesRead)/float64(emergencies), queued, worrying, 100*float64(queued)/float64(worrying), 100*float64(ok)/float64(n), 100*float64(raised)/float64(max(harmless, 1)), 100*float64(falseE)/float64(n-emergencies))
-		if file == "dev" {
-			// The bars of this version, in percent: raise them with the reader. The goal
-			// is 95 and 99.5 (docs/triage.md).
-			if 100*emergenciesRead < 90*emergencies {
-				t.Errorf("emergencies read as emergency: %d of %d, want 90%%", emergenciesRead, emergencies)
-			}
-			if 100*queued < 99*worrying {
-				t.Errorf("worrying messages that reach the queue: %d of %d, want 99%%", queued, worrying)
-			}
+// The weights in the pack are those that the training gives, and on messages that
+// it was not trained on the reader is above the bars of this version. The goals
+// are higher (docs/triage.md): raise the bars with the reader.
+func TestSecondReaderIsFreshAndAboveTheBars(t *testing.T) {
+	examples, lex := labelledMessages(t), shipped(t)
+	text, err := os.ReadFile(labelledFolder + "/vectors.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	vectors, err := ReadVectors(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained, err := Train(lex, examples, vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	have, err := os.ReadFile("../../content/lexicon/" + WeightsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// other processors fuse multiplications, and round the last bit otherwise
+	if runtime.GOARCH == "amd64" && !bytes.Equal(have, trained.Weights) {
+		t.Error("the weights are not those of the lexicon and the labelled messages: run `go run ./cmd/lookout triage train`")
+	}
+	var f Figures
+	for i := range examples {
+		f.Add(&examples[i], trained.Readings[i])
+	}
+	t.Logf("\n%s", f.String())
+	for _, bar := range []struct {
+		what    string
+		of, n   int
+		atLeast float64
+	}{
+		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.95},
+		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.85},
+		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.99},
+		{"acceptable", f.Acceptable, f.N, 0.70},
+	} {
+		if float64(bar.of) < bar.atLeast*float64(bar.n) {
+			t.Errorf("%s: %d of %d, want %.0f%%", bar.what, bar.of, bar.n, 100*bar.atLeast)
 		}
 	}
+}
+
+// The second reader may only raise: no message is read below what the rules say
+// of it, and a plain answer stays what they say.
+func TestSecondReaderOnlyRaises(t *testing.T) {
+	lex := shipped(t)
+	bare := lex.bare()
+	for _, x := range labelledMessages(t) {
+		r := prepare(bare, &x)
+		if got := Read(lex, x.Text, x.Ask, Profile{}, nil); got.Level < r.ruled() || r.plain() && got.Level > Routine && r.ruled() == None {
+			t.Errorf("%s: the rules say %s (plain: %v), and it is read as %s", x.ID, r.ruled(), r.plain(), got.Level)
+		}
+	}
+}
+
+// A lexicon whose weights are damaged is refused with the file's name; whatever
+// the bytes are, loading does not panic.
+func FuzzWeights(f *testing.F) {
+	f.Add([]byte(secondMagic))
+	f.Add([]byte("something else"))
+	f.Add((&second{}).pack())
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if s, err := loadSecond(text); err == nil {
+			if !bytes.Equal(s.pack(), text) {
+				t.Error("it is packed otherwise than it was read")
+			}
+		}
+	})
 }

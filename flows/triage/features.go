@@ -111,9 +111,6 @@ func (r *reader) foundFeatures(yield func(uint32, int)) {
 		if f.Experiencer == "other" {
 			yield(mix(hashInto(h, "other")), -1)
 		}
-		if f.hint {
-			yield(mix(hashInto(h, "hint")), -1)
-		}
 		if f.Trend != "" {
 			yield(mix(hashInto(h, f.Trend)), -1)
 		}
@@ -121,6 +118,9 @@ func (r *reader) foundFeatures(yield func(uint32, int)) {
 		if c := r.lex.concepts[f.Concept]; c != nil && f.Polarity == "said" {
 			worst = max(worst, c.Level)
 		}
+	}
+	for _, id := range r.hints {
+		yield(mix(hashOf('i', id)), -1)
 	}
 	yield(mix(hashOf('l', "")+uint32(r.ruled())), -1)
 	yield(mix(hashOf('m', "")+uint32(worst)), -1)

@@ -20,8 +20,9 @@ type reader struct {
 	asked   asked // what the question is about
 	p       *Profile
 	history []Past
-	prompt  bool // it is a question that is read, not her words
-	cutOff  bool // the message was longer than is read
+	hints   []string // concepts of which there is a hint, which counts only for the second reader
+	prompt  bool     // it is a question that is read, not her words
+	cutOff  bool     // the message was longer than is read
 	out     Reading
 }
 
@@ -105,8 +106,9 @@ func (r *reader) finding(m *match) {
 	if c.Level >= Soon {
 		r.context(m, c, &f)
 	}
-	if m.pattern.hint && r.lex.second != nil {
-		f.hint, f.Level = true, None
+	if m.pattern.hint && r.lex.second != nil && !(c.Level == Routine && r.asks()) {
+		f.Level = None
+		r.hints = append(r.hints, c.ID)
 	}
 	r.add(f)
 }

@@ -184,8 +184,6 @@ type Finding struct {
 	Side        string `json:"side,omitempty"`      // "", "left", "right", "both"
 	Level       Level  `json:"level"`               // what this finding alone is worth, after its own modifiers
 	Rule        string `json:"rule,omitempty"`      // id of the rule that gave the level
-
-	hint bool // by a wording that says too little to count without the second reader
 }
 
 // AnswerKind says in which way a message answers the question.

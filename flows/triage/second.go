@@ -198,10 +198,27 @@ func (s *second) strongest(r *reader, level Level) []string {
 	return out
 }
 
-// ask the second reader, and raise what the rules decided if it says so.
+// plainWords is how long a message out of the blue may be that the rules alone
+// understand, and plainAnswer how long an answer to a question.
+const (
+	plainWords  = 6
+	plainAnswer = 2
+)
+
+// plain says whether the rules explain the whole of a short message and found it
+// harmless: "no", "all good thanks". There is nothing in it to have a doubt about.
+func (r *reader) plain() bool {
+	most := plainWords
+	if r.q != nil {
+		most = plainAnswer
+	}
+	return r.out.Command != "" || len(r.tokens) == 0 || len(r.tokens) <= most && r.ruled() == None && r.harmless()
+}
+
+// secondReading raises what the rules decided if the second reader says so.
 func (r *reader) secondReading() {
 	s := r.lex.second
-	if s == nil || r.out.Command != "" || len(r.tokens) == 0 {
+	if s == nil || r.plain() {
 		return
 	}
 	level := s.raises(r)

@@ -105,6 +105,7 @@ type sample struct {
 	dense    []float64
 	label    Level
 	ruled    Level
+	plain    bool // the second reader has no say
 	weight   float64
 }
 
@@ -150,7 +151,7 @@ func newTrainer(lex *Lexicon, examples []Example, vectors *Vectors) *trainer {
 	lex = lex.bare()
 	for i := range examples {
 		r := prepare(lex, &examples[i])
-		s := sample{label: examples[i].Level, ruled: r.ruled(), weight: 1, dense: make([]float64, vectors.size)}
+		s := sample{label: examples[i].Level, ruled: r.ruled(), plain: r.plain(), weight: 1, dense: make([]float64, vectors.size)}
 		r.features(func(h uint32, _ int) {
 			p, ok := t.places[h]
 			if !ok {
@@ -397,7 +398,7 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors) (*Trained, error)
 	final.thresholds = t.thresholds(examples, scores)
 	out := &Trained{Weights: final.pack()}
 	for i := range examples {
-		out.Readings = append(out.Readings, raised(t.samples[i].ruled, scores[i], final.thresholds))
+		out.Readings = append(out.Readings, t.raised(i, scores[i], final.thresholds))
 	}
 	return out, nil
 }
@@ -410,8 +411,12 @@ func all(n int) []int {
 	return out
 }
 
-// raised is the level that rules and second reader give together.
-func raised(level Level, scores, thresholds [outputs]float32) Level {
+// raised is the level that rules and second reader give an example together.
+func (t *trainer) raised(i int, scores, thresholds [outputs]float32) Level {
+	level := t.samples[i].ruled
+	if t.samples[i].plain {
+		return level
+	}
 	for k := range outputs {
 		if scores[k] >= thresholds[k] {
 			level = max(level, Level(k+1))
@@ -450,7 +455,7 @@ func (t *trainer) thresholds(examples []Example, scores [][outputs]float32) [out
 	total := func(th [outputs]float32) float64 {
 		sum := 0.0
 		for i := range examples {
-			sum += price(&examples[i], raised(t.samples[i].ruled, scores[i], th))
+			sum += price(&examples[i], t.raised(i, scores[i], th))
 		}
 		return sum
 	}
