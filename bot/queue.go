@@ -99,6 +99,30 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 	return out
 }
 
+// join adds words to a row's. Several texts that were read together come as one,
+// and hold what the row has already: it is not said twice.
+func (row *Row) join(words string, spans []Span) {
+	if words == "" || strings.HasSuffix(row.Message, words) {
+		return
+	}
+	offset := 0
+	if had := strings.Index(words, row.Message); had >= 0 {
+		for i := range row.Spans {
+			row.Spans[i].Start += had
+			row.Spans[i].End += had
+		}
+		row.Message = words
+	} else {
+		offset = len(row.Message) + 1
+		row.Message += "\n" + words
+	}
+	for _, s := range spans {
+		if s = (Span{s.Start + offset, s.End + offset, s.Concept}); !slices.Contains(row.Spans, s) {
+			row.Spans = append(row.Spans, s)
+		}
+	}
+}
+
 // openRow opens a row, or joins what is new to the open one of that concern. The
 // level only goes up, the due time only comes nearer; a snoozed row wakes.
 func (t *turn) openRow(concern string, level triage.Level, reason, words string, spans []Span) raised {
@@ -118,17 +142,7 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 		return raised{*row, true, true}
 	}
 	up := level > row.Level
-	offset := len(row.Message)
-	if words != "" && !strings.HasSuffix(row.Message, words) {
-		if offset > 0 {
-			row.Message += "\n"
-			offset++
-		}
-		row.Message += words
-		for _, s := range spans {
-			row.Spans = append(row.Spans, Span{s.Start + offset, s.End + offset, s.Concept})
-		}
-	}
+	row.join(words, spans)
 	why := "new words joined it"
 	if up {
 		row.Level, row.Reason = level, reason

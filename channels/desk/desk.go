@@ -214,7 +214,7 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var field *bot.FieldError
 	switch {
 	case errors.As(err, &held):
-		status, title = http.StatusConflict, held.By+" has this one"
+		status, title = http.StatusConflict, d.person(r.Context(), held.By)+" has this one"
 		text = "It is hers until " + held.Until.In(d.Bot.Service().Location).Format("15:04") + ", or until she gives it back. What you typed is below."
 	case errors.As(err, &field):
 		status, title, text = http.StatusUnprocessableEntity, "There is a problem", field.Field+" "+field.Problem
@@ -331,6 +331,7 @@ func (d *Desk) functions() template.FuncMap {
 		"seconds": func(t time.Time) string { return zone(t).Format("15:04:05") },
 		"when":    func(t time.Time) string { return zone(t).Format("Mon 2 Jan, 15:04") },
 		"concern": func(id string) string { return d.Bot.Content().ConcernLabel(id) },
+		"person":  func(email string) string { return d.person(context.Background(), email) },
 		"left": func(due time.Time) string {
 			switch left := due.Sub(d.Now()).Round(time.Minute); {
 			case left < 0:
@@ -381,6 +382,15 @@ func (d *Desk) functions() template.FuncMap {
 			return s
 		},
 	}
+}
+
+// person is what the team calls a member: her name, or her address where she has
+// left it.
+func (d *Desk) person(ctx context.Context, email string) string {
+	if u, err := d.Bot.User(ctx, email); err == nil && u.Name != "" {
+		return u.Name
+	}
+	return email
 }
 
 func spell(d time.Duration) string {

@@ -131,7 +131,7 @@ func (d *Desk) showCase(w http.ResponseWriter, r *http.Request, u bot.User, pati
 		case "lookout", "carrier":
 			x.Who, x.Machine = "Lookout, automatic", true
 		default:
-			x.Who = m.By
+			x.Who = d.person(r.Context(), m.By)
 		}
 		moments = append(moments, x)
 	}

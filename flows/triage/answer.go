@@ -615,7 +615,7 @@ func (r *reader) option(a *asked, stem, label string) {
 			found = true
 		}
 	}
-	if found || inner.said("all_clear") || inner.kinds&(bit(markBetter)|bit(markSettled)|bit(markSame)|bit(markNegation)) != 0 || bare.Kind == SaidNo || bare.Kind == SaidYes || a.practical {
+	if found || inner.said("all_clear") || inner.said("tablets_taken") || inner.kinds&(bit(markBetter)|bit(markSettled)|bit(markSame)|bit(markNegation)) != 0 || bare.Kind == SaidNo || bare.Kind == SaidYes || a.practical {
 		return
 	}
 	if len(a.topics) > 0 && inner.phraseAt(0, r.lex.words.scaleBad) > 0 {

@@ -261,7 +261,28 @@ func splitOptions(prompt string) (stem string, options []Option, numbered bool) 
 		}
 		return prompt[:keys[0].start], options, true
 	}
+	if stem, options := shoutedOptions(prompt); len(options) > 1 {
+		return stem, options, false
+	}
 	return prompt, nil, false
+}
+
+// shoutedOptions takes out options that are words in capitals at the end: "Reply
+// ALL, SOME or STOPPED". YES, NO and UNSURE are answers to any question, and no
+// options.
+func shoutedOptions(prompt string) (stem string, options []Option) {
+	at := strings.LastIndexByte(prompt, '?') + 1
+	for word := range strings.FieldsFuncSeq(prompt[at:], func(r rune) bool { return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') }) {
+		switch {
+		case word == "YES" || word == "NO" || word == "UNSURE" || word == "STOP":
+			return prompt, nil
+		case len(word) > 1 && strings.ToUpper(word) == word:
+			options = append(options, Option{Key: strings.ToLower(word), Label: strings.ToLower(word)})
+		case word != "Reply" && word != "or" && word != "Answer" && word != "with" && word != "Please" && word != "reply":
+			return prompt, nil
+		}
+	}
+	return prompt[:at], options
 }
 
 func isNameByte(c byte) bool {

@@ -205,14 +205,18 @@ const (
 	plainAnswer = 2
 )
 
-// plain says whether the rules explain the whole of a short message and found it
-// harmless: "no", "all good thanks". There is nothing in it to have a doubt about.
+// plain says whether the rules explain the whole of a short message: an option
+// that was offered, or words in which they found nothing, like "no" and "all good
+// thanks". There is nothing in it to have a doubt about.
 func (r *reader) plain() bool {
+	if r.out.Command != "" || len(r.tokens) == 0 || r.out.Answer.Kind == Chosen && !r.out.Answer.More {
+		return true
+	}
 	most := plainWords
 	if r.q != nil {
 		most = plainAnswer
 	}
-	return r.out.Command != "" || len(r.tokens) == 0 || len(r.tokens) <= most && r.ruled() == None && r.harmless()
+	return len(r.tokens) <= most && r.ruled() == None && r.harmless()
 }
 
 // secondReading raises what the rules decided if the second reader says so.

@@ -69,7 +69,7 @@ type Carrier struct {
 	faults   []Fault
 	bad      map[string]int  // number → error code at once
 	stopped  map[string]bool // numbers that have said STOP
-	wg       sync.WaitGroup
+	underWay int             // webhooks that are being called
 	ctx      context.Context
 	cancel   context.CancelFunc
 	client   *http.Client
@@ -87,7 +87,7 @@ func New(sid, token string) *Carrier {
 // Close ends every call under way.
 func (c *Carrier) Close() {
 	c.cancel()
-	c.wg.Wait()
+	c.Settle()
 	c.client.CloseIdleConnections()
 }
 
@@ -122,7 +122,21 @@ func (c *Carrier) Load(path string) error {
 }
 
 // Settle waits until every webhook that is under way has ended.
-func (c *Carrier) Settle() { c.wg.Wait() }
+func (c *Carrier) Settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.underWay > 0 {
+		c.changed.Wait()
+	}
+}
+
+// calls counts webhooks that begin and end.
+func (c *Carrier) calls(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.underWay += n
+	c.changed.Broadcast()
+}
 
 // Fail makes the next requests to send go wrong, one each.
 func (c *Carrier) Fail(faults ...Fault) {
@@ -373,9 +387,9 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 	}
 	kept := c.keep(m)
 	if c.Receipts {
-		c.wg.Add(1)
+		c.calls(1)
 		go func() {
-			defer c.wg.Done()
+			defer c.calls(-1)
 			if fault.Undelivered != 0 {
 				c.Receipt(kept.SID, "undelivered", fault.Undelivered)
 				return
