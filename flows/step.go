@@ -81,6 +81,7 @@ type run struct {
 	// decide, when it is set, takes the branches in place of their conditions: it
 	// gives a number below n.
 	decide func(n int) int
+	took   func(way string) // nil: nobody traces
 }
 
 var errNoEvent = errors.New("the event says nothing: set one of Start, Reply, Timer and Stop")
@@ -177,6 +178,7 @@ func (r *run) enter(name string) {
 			return
 		case "say":
 			r.do(Effect{Say: &Say{Text: st.text}})
+			r.goes(st, "say", st.next)
 			name = st.next
 			if st.end == "" {
 				break
@@ -195,6 +197,7 @@ func (r *run) enter(name string) {
 			name = call.next
 		case "escalate":
 			r.do(Effect{Escalate: &Escalate{Level: st.level, Concern: st.concern, Reason: st.reason}})
+			r.goes(st, "escalate", st.next)
 			name = st.next
 		case "branch":
 			name = r.choose(st)
@@ -204,6 +207,7 @@ func (r *run) enter(name string) {
 				r.broken()
 				return
 			}
+			r.goes(st, "call", st.next)
 			r.leaveFlow()
 			r.s.Frames = append(r.s.Frames, Frame{Flow: st.call})
 			name = called.start
@@ -236,9 +240,11 @@ func (r *run) choose(st *step) string {
 	k := &known{frame: frame, steps: r.p.flows[frame.Flow].saves, named: r.s.Named, facts: r.facts}
 	for i := range st.branches {
 		if st.branches[i].holds(k) {
+			r.goes(st, "branch", st.branches[i].next)
 			return st.branches[i].next
 		}
 	}
+	r.goes(st, "branch", st.otherwise)
 	return st.otherwise
 }
 
@@ -278,14 +284,17 @@ func (r *run) timer(key string) {
 	case st == nil || (st.verb != "ask" && st.verb != "wait"):
 		r.broken()
 	case what == timerWait && st.verb == "wait":
+		r.goes(st, "wait", st.next)
 		r.enter(st.next)
 	case st.verb != "ask":
 	case what == timerAgain:
 		r.do(Effect{Ask: &Ask{Text: st.text, Again: true}})
 	case what == timerRemind && n >= 0 && n < len(st.remind) && r.s.Reminded <= n:
 		r.s.Reminded = n + 1
+		r.goes(st, "reminded", "")
 		r.do(Effect{Say: &Say{Text: st.remind[n].text, Reminder: true}})
 	case what == timerExpire:
+		r.goes(st, "expired", st.expired)
 		r.moveOn(st, st.expired)
 	}
 }
@@ -332,7 +341,9 @@ func (r *run) reply(reply *Reply) {
 		}
 	}
 	r.keep(st, answer, reply.Text)
-	r.moveOn(st, st.to(answer))
+	to := st.to(answer)
+	r.goes(st, "answered", to)
+	r.moveOn(st, to)
 }
 
 // goBack asks the question before the open one again, as things stood then. What
@@ -389,10 +400,12 @@ func (r *run) keep(st *step, answer triage.Answer, text string) {
 // unclear asks again, as often as the step allows, and then goes where a person reads it.
 func (r *run) unclear(st *step) {
 	if r.s.Unclear >= st.times || r.s.Unclear < 0 {
+		r.goes(st, "unclear", st.unclearNext)
 		r.moveOn(st, st.unclearNext)
 		return
 	}
 	r.s.Unclear++
+	r.goes(st, "unclear", "")
 	r.do(Effect{Say: &Say{Text: st.unclear}})
 }
 

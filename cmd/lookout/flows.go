@@ -133,17 +133,26 @@ func (c *flowsTryCmd) Run(e *env) error {
 	if err := t.know(c.Fact); err != nil {
 		return err
 	}
-	if err := t.step(flows.Event{Start: c.Flow}); err != nil {
+	return t.play(c.Flow, e.in, false)
+}
+
+// play plays a flow until it ends or there is no more to answer. With echo, it
+// writes what was answered too, so that the output is the whole talk.
+func (t *try) play(flow string, in io.Reader, echo bool) error {
+	if err := t.step(flows.Event{Start: flow}); err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(e.in)
+	lines := bufio.NewScanner(in)
 	for t.state.Active() {
-		fmt.Fprint(e.out, "> ")
+		fmt.Fprint(t.out, "> ")
 		if !lines.Scan() {
-			fmt.Fprintln(e.out)
+			fmt.Fprintln(t.out)
 			return lines.Err()
 		}
 		words := strings.TrimSpace(lines.Text())
+		if echo {
+			fmt.Fprintln(t.out, words)
+		}
 		command, argument, _ := strings.Cut(words, " ")
 		switch {
 		case words == "":
@@ -151,10 +160,10 @@ func (c *flowsTryCmd) Run(e *env) error {
 			return nil
 		case command == ":wait":
 			if err := t.wait(argument); err != nil {
-				fmt.Fprintln(e.out, "  ", err)
+				fmt.Fprintln(t.out, "  ", err)
 			}
 		case strings.HasPrefix(words, ":"):
-			fmt.Fprintln(e.out, "   there are :wait 2d and :quit; anything else is what she writes")
+			fmt.Fprintln(t.out, "   there are :wait 2d and :quit; anything else is what she writes")
 		default:
 			if err := t.answer(words); err != nil {
 				return err
@@ -175,6 +184,7 @@ type try struct {
 	rows            map[string]triage.Level // that a nurse would have by now, by concern
 	profile         triage.Profile
 	facts           flows.Facts
+	took            func(way string) // tells the ways that the talk goes; nil: nobody asks
 }
 
 // know puts what the command line says of her into the terms of the reader and
@@ -252,7 +262,7 @@ func (t *try) note(format string, args ...any) {
 // step moves the talk, and shows what follows.
 func (t *try) step(e flows.Event) error {
 	e.Now = t.now
-	next, effects, err := flows.Step(t.pack.Program(), t.state, e, t.facts)
+	next, effects, err := flows.Traced(t.pack.Program(), t.state, e, t.facts, t.took)
 	if err != nil {
 		return err
 	}

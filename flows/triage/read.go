@@ -278,11 +278,11 @@ func (r *reader) level() {
 		}
 	}
 	r.out.Understood = true
-	r.secondReading()
 	if r.out.Level == None && !r.harmless() && (r.lex.second == nil || r.strange()) {
 		r.floor()
 		return
 	}
+	r.secondReading()
 	if r.out.Why == "" {
 		r.out.Why = r.sentenceFor(top)
 	}
@@ -347,6 +347,9 @@ func (r *reader) harmless() bool {
 	}
 	if a := r.out.Answer.Kind; a != NoAnswer && a != FreeText && a != Unsure && !r.out.Answer.More {
 		return true
+	}
+	if bare := r.yesNo(); r.q != nil && r.q.Kind == Text && bare.Kind == SaidNo && !bare.More && r.yesNoForm(&r.asked) {
+		return true // "no" to "Is there anything else?"
 	}
 	// Something of the lexicon must say that all is well …
 	shown := r.out.Answer.Kind == Value || r.out.Answer.Kind == SaidNo

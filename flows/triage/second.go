@@ -118,14 +118,18 @@ func (s *second) pack() []byte {
 }
 
 // scores gives for each level above none how far the message is beyond the
-// threshold of being raised to it: from nought up, it is.
+// threshold of being raised to it: from nought up, it is. Above routine, words of
+// hers must speak for it: what was asked, and that little was understood, do not.
 func (s *second) scores(r *reader) [outputs]float32 {
-	var sum, vec [outputs]int32
+	var sum, said, vec [outputs]int32
 	var words int32
-	r.features(func(h uint32, _ int) {
+	r.features(func(h uint32, token int) {
 		if w := s.features.find(h); w != nil {
 			for k := range outputs {
 				sum[k] += int32(w[k])
+				if token >= 0 {
+					said[k] += int32(w[k])
+				}
 			}
 		}
 	})
@@ -144,9 +148,15 @@ func (s *second) scores(r *reader) [outputs]float32 {
 			out[k] += s.vectors[k] * float32(vec[k]) / float32(words)
 		}
 		out[k] -= s.thresholds[k]
+		if k > 0 && said[k] <= 0 {
+			out[k] = min(out[k], silent)
+		}
 	}
 	return out
 }
+
+// silent is the score of a level for which none of her words speaks.
+const silent = -100
 
 // raises gives the level that the message reads like to the second reader.
 func (s *second) raises(r *reader) Level {
@@ -202,21 +212,27 @@ func (s *second) strongest(r *reader, level Level) []string {
 // understand, and plainAnswer how long an answer to a question.
 const (
 	plainWords  = 6
-	plainAnswer = 2
+	plainAnswer = 4
 )
 
-// plain says whether the rules explain the whole of a short message: an option
-// that was offered, or words in which they found nothing, like "no" and "all good
-// thanks". There is nothing in it to have a doubt about.
+// plain says whether the rules have the whole say: over an option that was offered,
+// a short answer and nothing beside it, or a few words in which they found nothing,
+// like "all good thanks". There is nothing in it to have a doubt about.
 func (r *reader) plain() bool {
-	if r.out.Command != "" || len(r.tokens) == 0 || r.out.Answer.Kind == Chosen && !r.out.Answer.More {
+	if r.out.Command != "" || len(r.tokens) == 0 {
 		return true
 	}
-	most := plainWords
-	if r.q != nil {
-		most = plainAnswer
+	if r.q == nil {
+		return len(r.tokens) <= plainWords && r.ruled() == None && r.harmless()
 	}
-	return len(r.tokens) <= most && r.ruled() == None && r.harmless()
+	switch a := r.out.Answer; a.Kind {
+	case Chosen:
+		return !a.More
+	case NoAnswer, FreeText:
+		return len(r.tokens) <= plainAnswer && r.ruled() == None && r.harmless()
+	default:
+		return !a.More && len(r.tokens) <= plainAnswer
+	}
 }
 
 // secondReading raises what the rules decided if the second reader says so.

@@ -151,7 +151,11 @@ func newTrainer(lex *Lexicon, examples []Example, vectors *Vectors) *trainer {
 	lex = lex.bare()
 	for i := range examples {
 		r := prepare(lex, &examples[i])
-		s := sample{label: examples[i].Level, ruled: r.ruled(), plain: r.plain(), weight: 1, dense: make([]float64, vectors.size)}
+		ruled := r.ruled()
+		if ruled == None && !r.harmless() && r.strange() {
+			ruled = Routine // the floor
+		}
+		s := sample{label: examples[i].Level, ruled: ruled, plain: r.plain() || ruled == Routine && r.ruled() == None, weight: 1, dense: make([]float64, vectors.size)}
 		r.features(func(h uint32, _ int) {
 			p, ok := t.places[h]
 			if !ok {
@@ -435,7 +439,7 @@ func price(x *Example, got Level) float64 {
 	if got < least {
 		switch {
 		case least == Emergency:
-			return 8 + 4*float64(least-got)
+			return 12 + 4*float64(least-got)
 		case got == None && least >= Soon:
 			return 12
 		}
