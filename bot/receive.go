@@ -138,6 +138,9 @@ func (t *turn) receive(in Inbound) {
 	case t.command(in, reading) != "":
 		t.queue(reading, words)
 		t.obey(in, t.command(in, reading))
+	case deathReported(reading) && p.Status != Ended:
+		t.queue(reading, words)
+		t.bereaved()
 	case p.Status == Stopped || p.Status == Ended:
 		// Not to be texted; still read, and still put before a nurse.
 		t.queue(reading, words)

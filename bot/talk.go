@@ -2,6 +2,7 @@ package bot
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"lookout/flows"
@@ -247,6 +248,33 @@ func (t *turn) stop(by, how string, confirm bool) {
 	t.cancelPlanned()
 	if confirm {
 		t.say("command.stop", nil, PriorityReply)
+	}
+}
+
+// deathReported says whether a message tells of a death that may be the patient's
+// own.
+func deathReported(reading triage.Reading) bool {
+	return slices.ContainsFunc(reading.Findings, func(f triage.Finding) bool {
+		return f.Concept == "deceased" && f.Polarity == "said" && f.Level > triage.None
+	})
+}
+
+// bereavedDays is how long nothing unasked is sent after a death was reported: more
+// than the working days in which a nurse has looked who it was that died.
+const bereavedDays = 14
+
+// bereaved holds everything back after a death was reported, and answers nothing:
+// a machine's thanks would hurt (clinical digest 8.6, HZ11). A nurse finds out
+// whose death it was, and ends her follow-up, or lets it go on.
+func (t *turn) bereaved() {
+	p := &t.rec.Patient
+	t.endTalk("death reported")
+	t.unwake("plan")
+	t.cancelPlanned()
+	t.entry(Entry{Kind: EntryStatus, Why: "a death was reported: nothing is sent until a nurse has looked"})
+	if p.Status == Active || p.Status == Invited || p.Status == Paused {
+		p.Status, p.PausedUntil = Paused, t.now.AddDate(0, 0, bereavedDays)
+		t.wake(Wake{Key: "resume", Kind: WakeResume, At: p.PausedUntil})
 	}
 }
 

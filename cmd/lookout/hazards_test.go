@@ -1,0 +1,59 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Each line of docs/hazards.md names tests and conversations that exist, or the
+// issue that will close it; and no hazard has lost its line.
+func TestHazardsTable(t *testing.T) {
+	tests := map[string]bool{}
+	named := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := os.ReadFile("../../docs/hazards.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 || !regexp.MustCompile(`^ (HZ|T)\d+ $`).MatchString(cells[1]) {
+			continue
+		}
+		have[strings.TrimSpace(cells[1])] = true
+		shown, open := strings.TrimSpace(cells[3]), strings.TrimSpace(cells[4])
+		if shown == "" && open == "" {
+			t.Errorf("%s is neither shown nor open", cells[1])
+		}
+		for name := range strings.SplitSeq(shown, ", ") {
+			if name == "" || tests[name] {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("testdata/conversations", name)); err != nil {
+				t.Errorf("%s: there is no test or conversation %s", cells[1], name)
+			}
+		}
+	}
+	for n := 1; n <= 16; n++ {
+		if id := "HZ" + string("0123456789"[n/10]) + string("0123456789"[n%10]); !have[strings.Replace(id, "HZ0", "HZ", 1)] {
+			t.Errorf("%s has no line", id)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// HZ11: when a death is reported, nothing more is sent, not even thanks, and a
+// nurse has it before her.
+func TestHazardHZ11NoTextsAfterADeath(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
+	w.expect(mary, 0, "Any change in your chest")
+	before := w.texts(mary)
+	w.reply(mary, "This is her husband. Mary passed away on Sunday")
+	if rows := w.rows("open"); len(rows) != 1 || !strings.Contains(rows[0]["message"].(string), "passed away") {
+		t.Errorf("the nurse does not have it: %v", rows)
+	}
+	for range 13 {
+		w.clock.forward(24 * time.Hour)
+		if _, err := w.process.bot.Wake(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.process.bot.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.texts(mary); got != before {
+		t.Errorf("%d texts were sent after her death", got-before)
+	}
+}
+
+// STOP with other words is a question, and no opt-out.
+func TestTrapStopWithOtherWords(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	w.reply(mary, "should i stop the tablets?")
+	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "active" {
+		t.Errorf("a question about her tablets made her %v", got)
+	}
+	if rows := w.rows("open"); len(rows) == 0 {
+		t.Error("her question is not at the desk")
+	}
+}
+
+// STOP during an open emergency: the row stays, the texts stop.
+func TestTrapStopDuringAnEmergency(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	w.reply(mary, "cant feel my legs")
+	w.expect(mary, 0, "999")
+	w.reply(mary, "STOP")
+	if rows := w.rows("open"); len(rows) == 0 || rows[0]["level"] != "emergency" {
+		t.Errorf("after STOP the emergency is not in the queue: %v", rows)
+	}
+	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "stopped" {
+		t.Errorf("after STOP she is %v", got)
+	}
+}
+
+// The phone on call cannot be reached: the next step is paged at once, and does
+// not wait for the timer.
+func TestTrapPageUndeliverable(t *testing.T) {
+	w := newWorld(t)
+	w.enrol("Mary", mary)
+	w.carrier.BadNumber(nursePhone, 21211)
+	w.reply(mary, "crushing pain in my chest")
+	w.expect("+447700900901", 0, "emergency in the queue")
+}
