@@ -123,7 +123,7 @@ type trainer struct {
 // The settings, found by cross-validation on content/triage.
 const (
 	cost        = 0.02    // of a mistake, against the size of the weights
-	denseScale  = 0.15     // how much a word vector counts beside a word
+	denseScale  = 0.15    // how much a word vector counts beside a word
 	rounds      = 30      // over all samples
 	keepWeights = 120_000 // features with the largest weights
 )
