@@ -81,7 +81,7 @@ func Load(fsys fs.FS) (*Pack, error) {
 		return nil, err
 	}
 	if p.lexicon, err = triage.LoadLexicon(lexiconFS); err != nil {
-		c.add(fmt.Errorf("lexicon: %w", err))
+		c.in("lexicon", err)
 	}
 	flowsFS, err := fs.Sub(fsys, "flows")
 	if err != nil {
@@ -90,7 +90,7 @@ func Load(fsys fs.FS) (*Pack, error) {
 	if p.lexicon != nil { // without it every concept would seem unknown
 		p.program, err = flows.Load(flowsFS, p)
 		if err != nil {
-			c.add(err)
+			c.in("flows", err)
 		}
 	}
 	p.plans = c.plans(p)
@@ -105,6 +105,18 @@ func Load(fsys fs.FS) (*Pack, error) {
 type checker struct{ faults []error }
 
 func (c *checker) add(err error) { c.faults = append(c.faults, err) }
+
+// in takes in the faults of a folder, whose files name themselves without it.
+func (c *checker) in(folder string, err error) {
+	var many interface{ Unwrap() []error }
+	if errors.As(err, &many) {
+		for _, e := range many.Unwrap() {
+			c.in(folder, e)
+		}
+		return
+	}
+	c.add(fmt.Errorf("%s/%w", folder, err))
+}
 
 func (c *checker) fault(file string, line int, format string, args ...any) {
 	c.add(fmt.Errorf("%s:%d: %s", file, max(line, 1), fmt.Sprintf(format, args...)))

@@ -40,7 +40,11 @@ func (c *doctorCmd) Run(e *env) error {
 	s.defaults()
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
-	report("content", err, "no faults; not approved by a clinician")
+	approved := "no faults"
+	if pack != nil && len(pack.Program().Unapproved()) > 0 {
+		approved = fmt.Sprintf("no faults; %d of %d flows are drafts that no clinician has approved", len(pack.Program().Unapproved()), len(pack.Program().Flows()))
+	}
+	report("content", err, approved)
 	if pack != nil {
 		team, err := s.team(pack)
 		report("service", err, "hours, calendar and numbers can be read")
