@@ -11,7 +11,7 @@ type answerWords struct {
 	yes, no, fine, unsure, maybe, refuse, nurse, correct, filler, seen, none, some *part
 	presumes, relief, safety                                                       *part
 	scaleGood, scaleBad, scaleAsksGood                                             *part
-	redFlags                                                                       *part
+	redFlags, turns                                                                *part
 }
 
 // answerClasses finds the classes that answers are read by.
@@ -28,7 +28,7 @@ func (c *compiler) answerClasses() {
 		seen: get("answer_seen"), none: get("answer_none"), some: get("answer_some"),
 		presumes: get("asks_presuming"), relief: get("asks_relief"), safety: get("asks_safety"),
 		scaleGood: get("scale_good"), scaleBad: get("scale_bad"), scaleAsksGood: get("scale_asks_good"),
-		redFlags: get("red_flags"),
+		redFlags: get("red_flags"), turns: get("turns"),
 	}
 }
 

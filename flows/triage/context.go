@@ -73,6 +73,9 @@ func (r *reader) near(kinds uint64, m *match, words int) bool {
 	return r.nearest(kinds, m, words, words) >= 0
 }
 
+// lessening are the marks that make less of a finding.
+const lessening = 1<<markPast | 1<<markSettled | 1<<markOver | 1<<markSame | 1<<markBetter | 1<<markMild
+
 // nearest gives the token nearest to a match, in its sentence, that carries one
 // of the marks and is not denied itself, or -1.
 func (r *reader) nearest(kinds uint64, m *match, before, after int) int {
@@ -80,6 +83,14 @@ func (r *reader) nearest(kinds uint64, m *match, before, after int) int {
 		return -1
 	}
 	from, to := r.sentence(m.start)
+	if kinds&lessening == kinds { // what was said before a "but" lessens nothing behind it
+		for i := m.start - 1; i >= from; i-- {
+			if r.phraseAt(i, r.lex.words.turns) > 0 {
+				from = i
+				break
+			}
+		}
+	}
 	for d := range max(before, after) + 1 {
 		if i := m.end - 1 + d; d <= after && i < to && r.marked(i, kinds) && !r.plainlyDenied(i) {
 			return i
