@@ -69,3 +69,47 @@ func TestTrapPageUndeliverable(t *testing.T) {
 	w.reply(mary, "crushing pain in my chest")
 	w.expect("+447700900901", 0, "emergency in the queue")
 }
+
+// An ACK from any phone on the list stops the paging, though the ladder has moved on
+// to another meanwhile; one that comes when nothing waits is answered, and makes no row.
+func TestTrapAckAfterTheLadderHasMovedOn(t *testing.T) {
+	w := newWorld(t)
+	const lead = "+447700900901"
+	w.enrol("Mary", mary)
+	w.reply(mary, "my legs have gone all weak and I cant feel when I wipe")
+	w.expect(nursePhone, 0, "emergency in the queue")
+	w.clock.forward(6 * time.Minute)
+	w.expect(lead, 0, "emergency in the queue")
+	w.reply(nursePhone, "ACK") // she was paged first, and last no more
+	w.expect(nursePhone, 1, "you have it")
+	before := w.texts(nursePhone) + w.texts(lead)
+	w.clock.forward(6 * time.Minute)
+	if _, err := w.process.bot.Wake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.process.bot.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.texts(nursePhone) + w.texts(lead); got != before {
+		t.Errorf("%d pages went out after the answer", got-before)
+	}
+	for _, m := range w.carrier.Messages(nursePhone) { // the carrier says it again
+		if m.Inbound {
+			if status, err := w.carrier.Redeliver(m.SID); err != nil || status != 200 {
+				t.Fatalf("a repeated ACK: %d, %v", status, err)
+			}
+		}
+	}
+	if _, err := w.process.bot.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.texts(nursePhone) + w.texts(lead); got != before {
+		t.Errorf("a repeated ACK was answered %d times more", got-before)
+	}
+	rows := len(w.rows("open"))
+	w.reply(lead, "ACK")
+	w.expect(lead, 1, "nothing waits")
+	if got := len(w.rows("open")); got != rows {
+		t.Errorf("a late ACK made %d rows", got-rows)
+	}
+}
