@@ -14,26 +14,9 @@ import (
 // People are erased when the service's years are over, and never one who is
 // followed up, whose concern is open, or who has written since.
 func TestRetention(t *testing.T) {
-	store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "lookout.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	pack, err := content.Load(content.Embedded())
-	if err != nil {
-		t.Fatal(err)
-	}
-	team := &bot.Service{ID: "anytown", Name: "Anytown", Nation: "england-and-wales", Location: time.UTC, NurseLine: "01632 960 001", CancerLine: "01632 960 002",
-		Promise: bot.DefaultPromise, Sending: bot.Sending{From: 600, To: 960, Before: time.Hour}, PageEvery: time.Minute, Lease: 30 * time.Minute, KeepYears: 8}
-	team.Hours.Location = time.UTC
-	for i := range team.Hours.Week {
-		team.Hours.Week[i] = []bot.Spell{{From: 540, To: 1020}}
-	}
 	at := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: func() time.Time { return at }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	b, team := newBot(t, &at, nil)
+	team.KeepYears = 8
 	says := func(phone, id, words string) {
 		t.Helper()
 		if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: phone}, Text: words, CarrierID: id}); err != nil {
@@ -76,4 +59,30 @@ func TestRetention(t *testing.T) {
 	if n, err := b.Retain(t.Context()); n != 0 || err != nil {
 		t.Errorf("without a setting: %d erased, %v", n, err)
 	}
+}
+
+// newBot makes a team with a store on a file, open from 9 to 5 on every day and
+// texting from 10 to 4, whose clock is at.
+func newBot(t *testing.T, at *time.Time, outlets map[string]bot.Outlet) (*bot.Bot, *bot.Service) {
+	t.Helper()
+	store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "lookout.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	pack, err := content.Load(content.Embedded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	team := &bot.Service{ID: "anytown", Name: "Anytown", Nation: "england-and-wales", Location: time.UTC, NurseLine: "01632 960 001", CancerLine: "01632 960 002",
+		Promise: bot.DefaultPromise, Sending: bot.Sending{From: 600, To: 960, Before: time.Hour}, PageEvery: time.Minute, Lease: 30 * time.Minute}
+	team.Hours.Location = time.UTC
+	for i := range team.Hours.Week {
+		team.Hours.Week[i] = []bot.Spell{{From: 540, To: 1020}}
+	}
+	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Outlets: outlets, Now: func() time.Time { return *at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, team
 }
