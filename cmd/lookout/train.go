@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -182,5 +181,5 @@ func (c *vectorsCmd) Run(e *env) error {
 	if err := triage.PruneVectors(from, &out, func(w string) bool { return keep[w] }); err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(filepath.Join(c.Content, "triage", "vectors.bin"), out.Bytes(), 0o644))
+	return os.WriteFile(filepath.Join(c.Content, "triage", "vectors.bin"), out.Bytes(), 0o644)
 }
