@@ -345,6 +345,7 @@ func TestPagesFromPhoneToDesk(t *testing.T) {
 	desk.until("!document.querySelector('tbody')||!document.querySelector('tbody').innerText.includes('Emergency')")
 	desk.fill("#q", "okafor")
 	desk.click("button", "Search")
+	desk.until("document.querySelector('h1')?.innerText==='Search'") // the queue has her name too
 	desk.reads("Mary Okafor")
 	desk.sound("search")
 	desk.fill("#q", "nobody at all")

@@ -107,8 +107,10 @@ func (r *reader) finding(m *match) {
 		r.context(m, c, &f)
 	}
 	if m.pattern.hint && r.lex.second != nil && !(c.Level == Routine && r.asks()) {
+		if f.Level > None {
+			r.hints = append(r.hints, c.ID)
+		}
 		f.Level = None
-		r.hints = append(r.hints, c.ID)
 	}
 	r.add(f)
 }
@@ -278,11 +280,11 @@ func (r *reader) level() {
 		}
 	}
 	r.out.Understood = true
-	if r.out.Level == None && !r.harmless() && (r.lex.second == nil || r.strange()) {
+	r.secondReading()
+	if r.out.Level == None && !r.harmless() {
 		r.floor()
 		return
 	}
-	r.secondReading()
 	if r.out.Why == "" {
 		r.out.Why = r.sentenceFor(top)
 	}
@@ -351,6 +353,9 @@ func (r *reader) harmless() bool {
 	if bare := r.yesNo(); r.q != nil && r.q.Kind == Text && bare.Kind == SaidNo && !bare.More && r.yesNoForm(&r.asked) {
 		return true // "no" to "Is there anything else?"
 	}
+	if len(r.hints) > 0 {
+		return false // a hint of something is no sign that all is well
+	}
 	// Something of the lexicon must say that all is well …
 	shown := r.out.Answer.Kind == Value || r.out.Answer.Kind == SaidNo
 	for _, f := range r.out.Findings {
@@ -371,26 +376,7 @@ func (r *reader) harmless() bool {
 			left++
 		}
 	}
-	if shown && left <= 1+len(r.tokens)/12 {
-		return true
-	}
-	return false
-}
-
-// strange says whether too little of the message is English for the second
-// reader to have an opinion: gibberish, another language, a picture.
-func (r *reader) strange() bool {
-	known, unknown := 0, 0
-	for i := range r.tokens {
-		switch t := &r.tokens[i]; {
-		case t.isNumber || t.light:
-		case t.known:
-			known++
-		default:
-			unknown++
-		}
-	}
-	return r.cutOff || len(r.tokens) == 0 || unknown > 0 && unknown >= known
+	return shown && left <= 1+len(r.tokens)/12
 }
 
 // floor is what happens to words that nobody has understood: a person reads them.

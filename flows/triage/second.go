@@ -242,7 +242,7 @@ func (r *reader) secondReading() {
 		return
 	}
 	level := s.raises(r)
-	if level <= r.out.Level {
+	if level <= r.out.Level || level == Routine && !r.harmless() { // the floor says that better
 		return
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")

@@ -152,10 +152,10 @@ func newTrainer(lex *Lexicon, examples []Example, vectors *Vectors) *trainer {
 	for i := range examples {
 		r := prepare(lex, &examples[i])
 		ruled := r.ruled()
-		if ruled == None && !r.harmless() && r.strange() {
+		if ruled == None && !r.harmless() {
 			ruled = Routine // the floor
 		}
-		s := sample{label: examples[i].Level, ruled: ruled, plain: r.plain() || ruled == Routine && r.ruled() == None, weight: 1, dense: make([]float64, vectors.size)}
+		s := sample{label: examples[i].Level, ruled: ruled, plain: r.plain(), weight: 1, dense: make([]float64, vectors.size)}
 		r.features(func(h uint32, _ int) {
 			p, ok := t.places[h]
 			if !ok {
