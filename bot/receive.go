@@ -185,7 +185,7 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	if together.Level <= alone.Level {
 		return alone, in.Text
 	}
-	together.Answer = alone.Answer
+	together.Answer, together.Command = alone.Answer, alone.Command
 	together.Why = "Read together with her texts of the last moments: " + together.Why
 	t.entry(Entry{Kind: EntryReading, Reading: &together, Ref: in.CarrierID, Why: "several texts within moments, read as one"})
 	return together, words
