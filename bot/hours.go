@@ -137,6 +137,10 @@ func (h Hours) EndOfWorkingDay(t time.Time, n int) time.Time {
 	return time.Time{}
 }
 
+// late is how much a tick may be late without a text missing its window: no
+// place in a window lies nearer to its end.
+const late = 15 * time.Minute
+
 // Sending says when unasked texts may go out, within the desk's days.
 type Sending struct {
 	From, To int           // minutes after midnight
@@ -165,7 +169,7 @@ func (h Hours) Slot(t time.Time, sending Sending, who string) (time.Time, string
 			to = last
 		}
 		if from.Before(to) && t.Before(to) {
-			place := from.Add(spread(who, to.Sub(from)))
+			place := from.Add(spread(who, to.Sub(from)-late))
 			switch {
 			case !t.After(place):
 				return place, whySlot(why, t, place)
@@ -190,10 +194,10 @@ func whySlot(why string, t, place time.Time) string {
 
 // spread gives a stable place in a window to a name, to the minute.
 func spread(who string, window time.Duration) time.Duration {
-	minutes := uint64(window / time.Minute)
-	if minutes == 0 {
+	if window < time.Minute {
 		return 0
 	}
+	minutes := uint64(window / time.Minute)
 	sum := fnv.New64a()
 	sum.Write([]byte(who))
 	return time.Duration(sum.Sum64()%minutes) * time.Minute
