@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func Load(fsys fs.FS) (*Pack, error) {
 		return nil, err
 	}
 	if p.lexicon, err = triage.LoadLexicon(lexiconFS); err != nil {
-		c.add(fmt.Errorf("lexicon: %w", err))
+		c.addFrom("lexicon", err)
 	}
 	flowsFS, err := fs.Sub(fsys, "flows")
 	if err != nil {
@@ -90,7 +91,7 @@ func Load(fsys fs.FS) (*Pack, error) {
 	if p.lexicon != nil { // without it every concept would seem unknown
 		p.program, err = flows.Load(flowsFS, p)
 		if err != nil {
-			c.add(err)
+			c.addFrom("flows", err)
 		}
 	}
 	p.plans = c.plans(p)
@@ -105,6 +106,20 @@ func Load(fsys fs.FS) (*Pack, error) {
 type checker struct{ faults []error }
 
 func (c *checker) add(err error) { c.faults = append(c.faults, err) }
+
+// addFrom adds the faults of a folder that another package has read, which
+// knows its files by their names alone: here they are named from the pack's root.
+func (c *checker) addFrom(folder string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); faultLine.MatchString(line) {
+			line = folder + "/" + line
+		}
+		c.add(errors.New(line))
+	}
+}
+
+// faultLine is the beginning of a fault that says where it is.
+var faultLine = regexp.MustCompile(`^[^\s:/]+:\d+: `)
 
 func (c *checker) fault(file string, line int, format string, args ...any) {
 	c.add(fmt.Errorf("%s:%d: %s", file, max(line, 1), fmt.Sprintf(format, args...)))
@@ -131,6 +146,14 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // Digest names the pack's exact content.
 func (p *Pack) Digest() string { return p.digest }
+
+// Unapproved lists the files of the pack in which something waits for a clinician
+// to sign it.
+func (p *Pack) Unapproved() []string {
+	return slices.DeleteFunc(sortedKeys(p.files), func(name string) bool {
+		return !strings.HasSuffix(name, ".yaml") || !unapproved(p.files[name])
+	})
+}
 
 // Program is the pack's flows.
 func (p *Pack) Program() *flows.Program { return p.program }

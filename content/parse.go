@@ -28,6 +28,28 @@ func (c *checker) decode(file string, data []byte, into any) bool {
 	return true
 }
 
+// unapproved says whether a file holds anything that a clinician has to sign and
+// has not: a review state, of the whole or of one item of a list, other than
+// approved. The calendar has none: its days are facts.
+func unapproved(data []byte) bool {
+	var file any
+	if err := yaml.Load(data, &file); err != nil {
+		return true
+	}
+	parts, isList := file.([]any)
+	if !isList {
+		parts = []any{file}
+	}
+	return slices.ContainsFunc(parts, func(part any) bool {
+		fields, _ := part.(map[string]any)
+		review := fields["review"]
+		if flow, ok := review.(map[string]any); ok {
+			review = flow["state"]
+		}
+		return review != nil && review != "approved"
+	})
+}
+
 // in lists the files of a folder.
 func in(files map[string][]byte, folder string) []string {
 	var out []string

@@ -14,6 +14,7 @@ import (
 
 	"lookout/bot/sqlitestore"
 	"lookout/channels/sms"
+	"lookout/content"
 )
 
 type doctorCmd struct {
@@ -40,7 +41,11 @@ func (c *doctorCmd) Run(e *env) error {
 	s.defaults()
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
-	report("content", err, "no faults; not approved by a clinician")
+	approved := "no faults"
+	if pack != nil {
+		approved += "; " + approval(pack)
+	}
+	report("content", err, approved)
 	if pack != nil {
 		team, err := s.team(pack)
 		report("service", err, "hours, calendar and numbers can be read")
@@ -66,6 +71,15 @@ func (c *doctorCmd) Run(e *env) error {
 		return fmt.Errorf("%d things need attention", sick)
 	}
 	return nil
+}
+
+// approval says in a few words whether clinicians have signed a pack.
+func approval(pack *content.Pack) string {
+	drafts := pack.Unapproved()
+	if len(drafts) == 0 {
+		return "approved by a clinician"
+	}
+	return "not approved by a clinician: " + strings.Join(drafts, ", ")
 }
 
 func (*doctorCmd) twilio(ctx context.Context, s *settings) error {

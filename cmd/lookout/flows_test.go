@@ -34,7 +34,7 @@ func spoilt(t *testing.T, flow, old, new string) string {
 func TestFlowsCheckSaysWhereAndHowToMend(t *testing.T) {
 	t.Parallel()
 	_, err := lookout(t, "", "flows", "check", spoilt(t, "leg", "on: {unsure: done}", "on: {unsure: gone}"))
-	if err == nil || !strings.Contains(err.Error(), "leg.yaml:") || !strings.Contains(err.Error(), `leads to "gone"`) || !strings.Contains(err.Error(), "mend the name") {
+	if err == nil || !strings.HasPrefix(err.Error(), "flows/leg.yaml:19: ") || !strings.Contains(err.Error(), `leads to "gone"`) || !strings.Contains(err.Error(), "mend the name") {
 		t.Errorf("%v: want the file, the line, the fault and its mending", err)
 	}
 	out, err := lookout(t, "", "flows", "check")

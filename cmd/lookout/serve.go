@@ -40,8 +40,8 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if !c.Unsigned {
-		return errors.New("no clinician has signed this content: serve it with --unsigned, by name, or wait for a signed pack")
+	if drafts := pack.Unapproved(); len(drafts) > 0 && !c.Unsigned {
+		return fmt.Errorf("no clinician has signed all of this content (%d files wait, lookout doctor names them): serve it with --unsigned, by name, or wait for a signed pack", len(drafts))
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
@@ -49,7 +49,10 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	return p.serve(e.ctx, func(addr string) {
-		fmt.Fprintf(e.out, "lookout serves %s on http://%s (content not approved by a clinician)\n", team.Name, addr)
+		fmt.Fprintf(e.out, "lookout serves %s on http://%s\n", team.Name, addr)
+		if drafts := pack.Unapproved(); len(drafts) > 0 {
+			fmt.Fprintf(e.out, "The content is not approved by a clinician.\n")
+		}
 	})
 }
 
