@@ -74,9 +74,11 @@ func (b *Bot) onDuty(from Address) (Duty, bool) {
 	return Duty{}, false
 }
 
-// answerPage takes ACK or PASS from a phone on the paging list, for the row that
-// was paged to it last. done is false when it was neither, or when there is
-// nothing to answer: then the message is an ordinary one.
+// answerPage takes ACK or PASS from a phone on the paging list. It is for the row
+// that was paged to that phone last, else for the one that was paged last at all:
+// the ladder has moved on while the nurse was reaching for her phone, and her word
+// counts no less. done is false when it was neither word: then the message is an
+// ordinary one.
 func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool, err error) {
 	word := strings.ToUpper(strings.Trim(strings.TrimSpace(in.Text), ".!"))
 	if first, _, _ := strings.Cut(word, " "); first == "ACK" || first == "PASS" {
@@ -85,20 +87,23 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 	if word != "ACK" && word != "PASS" {
 		return false, nil
 	}
-	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Claimed, Snoozed}, Limit: 2000})
+	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open}, Limit: 2000})
 	if err != nil {
 		return false, fmt.Errorf("look for the page: %w", err)
 	}
-	var paged []Row
-	for _, r := range rows {
-		if r.PagedTo == duty.Name && r.AckedBy == "" && r.State == Open {
-			paged = append(paged, r)
+	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.PagedTo == "" || r.AckedBy != "" })
+	if len(rows) == 0 {
+		return true, b.nothingPaged(ctx, in)
+	}
+	row := slices.MaxFunc(rows, func(x, y Row) int {
+		if hers := x.PagedTo == duty.Name; hers != (y.PagedTo == duty.Name) {
+			if hers {
+				return 1
+			}
+			return -1
 		}
-	}
-	if len(paged) == 0 {
-		return false, nil
-	}
-	row := slices.MaxFunc(paged, func(a, b Row) int { return a.OpenedAt.Compare(b.OpenedAt) })
+		return x.OpenedAt.Compare(y.OpenedAt)
+	})
 	err = b.turn(ctx, row.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
 		r := t.rowByID(row.ID)
 		if r == nil {
@@ -115,14 +120,34 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "passed the page on"})
 			t.page(r, b.stepAfter(duty))
 		}
-		if text, err := b.content.Text(id, "en-GB", "page", b.pageVars(r)); err == nil {
-			out := t.outgoing(in.From, text, PriorityPage)
-			out.TextID = id
-			t.change.Send = append(t.change.Send, out)
-		}
+		t.answerNurse(id, in.From, b.pageVars(r))
 		return nil
 	})
 	return true, err
+}
+
+// nothingPaged answers a nurse whose word has come when nothing waits for one: a
+// colleague was faster, or the row is closed. It is kept as a stranger's message
+// is, and puts nothing into the queue.
+func (b *Bot) nothingPaged(ctx context.Context, in Inbound) error {
+	id := b.strangerID(in.From)
+	return b.turn(ctx, id, "in:"+in.CarrierID, func() Record { return b.stranger(id, in.From) }, func(t *turn) error {
+		t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Carrier: in.CarrierID})
+		t.answerNurse("page.nothing", in.From, nil)
+		return nil
+	})
+}
+
+// answerNurse answers a phone on the paging list.
+func (t *turn) answerNurse(id string, to Address, vars map[string]string) {
+	text, err := t.bot.content.Text(id, "en-GB", "page", vars)
+	if err != nil {
+		t.bot.log.Error("text could not be made", "text", id)
+		return
+	}
+	out := t.outgoing(to, text, PriorityPage)
+	out.TextID = id
+	t.change.Send = append(t.change.Send, out)
 }
 
 // stepAfter is the step of the ladder behind somebody's.

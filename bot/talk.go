@@ -298,9 +298,19 @@ func (t *turn) consent(yes bool, by, how string) {
 		t.say("command.start", nil, PriorityReply)
 	case Invited:
 		if !t.rec.Talk.Active() { // the invitation's own flow says it otherwise
-			t.say("welcome.consented", nil, PriorityReply)
+			t.welcome()
 		}
 	}
+}
+
+// welcome tells her that she will be texted. When it was not she who said so, it
+// waits for sending hours like all that we begin.
+func (t *turn) welcome() {
+	if when, _ := t.slot(t.now, welcomeItem); t.unasked && when.After(t.now) && !t.bot.mayTextNow(t.now) {
+		t.wake(Wake{Key: welcomeItem, Kind: WakePlan, At: when, Ref: welcomeItem})
+		return
+	}
+	t.say("welcome.consented", nil, PriorityReply)
 }
 
 // cancelPlanned takes back the unasked texts that have not left.

@@ -159,6 +159,7 @@ const (
 	betweenPlanned = 48 * time.Hour
 	staleAfter     = 14 * 24 * time.Hour
 	inviteItem     = "invitation"
+	welcomeItem    = "welcome"
 )
 
 // planNext sets the wake for the next item of her plan that is not done.
@@ -228,6 +229,10 @@ func (t *turn) wakePlan(w Wake) {
 	}
 	if ok, why := t.mayAsk(); !ok {
 		t.entry(Entry{Kind: EntryPlan, Ref: w.Ref, Why: "not sent: " + why})
+		return
+	}
+	if w.Ref == welcomeItem {
+		t.welcome()
 		return
 	}
 	item, ok := t.nextItem()
