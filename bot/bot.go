@@ -23,6 +23,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ type Bot struct {
 	outlets  map[string]*outlet
 	linkBase string
 	idKey    []byte
+	random   io.Reader
 	content  *content.Pack
 
 	packsMu sync.Mutex
@@ -61,6 +63,10 @@ type Config struct {
 	PublicURL string
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: none
+	// Random is what patients' ids are made of; nil: crypto/rand. Their place in the
+	// sending hours comes from their id, so that who gives a seeded source sees the
+	// same texts at the same minutes.
+	Random io.Reader
 }
 
 // Outlet is how messages of one channel leave.
@@ -92,11 +98,15 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 	b := &Bot{
 		store: c.Store, service: c.Service, now: c.Now, log: c.Log, linkBase: c.PublicURL,
 		content: c.Content, packs: map[string]*content.Pack{c.Content.Digest(): c.Content},
+		random:  c.Random,
 		outlets: make(map[string]*outlet, len(c.Outlets)),
 		kicked:  make(chan struct{}, 1),
 	}
 	if b.now == nil {
 		b.now = time.Now
+	}
+	if b.random == nil {
+		b.random = rand.Reader
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -170,6 +180,8 @@ func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 // newID makes an id that says which service it belongs to and nothing else.
 func (b *Bot) newID() string {
 	random := make([]byte, 8)
-	rand.Read(random)
+	if _, err := io.ReadFull(b.random, random); err != nil {
+		rand.Read(random)
+	}
 	return b.service.ID + "-p" + hex.EncodeToString(random)
 }

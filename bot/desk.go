@@ -63,6 +63,21 @@ func (b *Bot) Case(ctx context.Context, patient string) (Case, error) {
 			c.Talk = q.Prompt
 		}
 	}
+	for _, a := range rec.Patient.Addresses {
+		ids, err := b.store.PatientsAt(ctx, b.service.ID, a)
+		if err != nil {
+			return Case{}, err
+		}
+		for _, id := range ids {
+			other, err := b.store.Load(ctx, id)
+			if err != nil {
+				return Case{}, err
+			}
+			if id != patient && other.Patient.Status != Stranger {
+				c.Shares = append(c.Shares, other.Patient)
+			}
+		}
+	}
 	for _, w := range rec.Wakes {
 		if w.Kind == WakePlan {
 			c.NextPlan = w.Ref + " at " + clockWords(w.At.In(b.service.Location)) + " on " + dayWords(w.At.In(b.service.Location), "en-GB")
@@ -276,6 +291,9 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 	if !ok {
 		return Row{}, &FieldError{"outcome", "is not one of the outcomes: choose one of " + strings.Join(b.content.OutcomeKeys(), ", ")}
 	}
+	if outcome.Ends == "died" && (c.TellHer != "" || strings.TrimSpace(c.Words) != "") {
+		return Row{}, &FieldError{"outcome", "says that she has died: no text can go to her with it"}
+	}
 	var closed Row
 	_, err := b.onRow(ctx, c.Row, c.By, func(t *turn, r *Row) error {
 		if c.TellHer != "" || strings.TrimSpace(c.Words) != "" {
@@ -292,6 +310,9 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 		t.changed(r, "", false)
 		for _, key := range []string{"lease:", "page:", "due:", "snooze:"} {
 			t.unwake(key + r.ID)
+		}
+		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
+			t.end(c.By, outcome.Ends)
 		}
 		closed = *r
 		t.rec.Rows = slices.DeleteFunc(t.rec.Rows, func(x Row) bool { return x.ID == c.Row })

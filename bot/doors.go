@@ -91,8 +91,9 @@ type Case struct {
 	Patient  Patient
 	Rows     []Row // hers, the closed ones last
 	Moments  []Moment
-	Talk     string // what is being asked now, in words; "" when no talk is open
-	NextPlan string // what goes out next, and when, in words
+	Talk     string    // what is being asked now, in words; "" when no talk is open
+	NextPlan string    // what goes out next, and when, in words
+	Shares   []Patient // who has the same telephone number
 	Past     []Episode
 	Weights  []Weight
 }

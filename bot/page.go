@@ -15,8 +15,14 @@ import (
 // An answer is a word, not a call: after this the ladder starts again.
 const ackHolds = 30 * time.Minute
 
-// page pages one step of the ladder for a row, and sets the next step. It goes
-// on, round and round, until somebody takes the row or answers.
+// betweenRounds is how long the ladder of a promise that was missed rests once it
+// has been round, in hours in which the desk is open: it is no emergency, and a
+// phone that rings every few minutes all weekend is switched off.
+const betweenRounds = time.Hour
+
+// page pages one step of the ladder for a row, and sets the next step. For an
+// emergency it goes on, round and round at any hour, until somebody takes the row
+// or answers.
 func (t *turn) page(row *Row, step int) {
 	duty := t.bot.service.Duty
 	if len(duty) == 0 {
@@ -36,7 +42,13 @@ func (t *turn) page(row *Row, step int) {
 	row.PagedTo = on.Name
 	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s (step %d)", on.Name, step+1)})
 	t.changed(row, "", false)
-	t.wake(Wake{Key: "page:" + row.ID, Kind: WakePage, At: t.now.Add(t.bot.service.PageEvery), Ref: row.ID, N: step + 1})
+	next := t.now.Add(t.bot.service.PageEvery)
+	if last := (step+1)%len(duty) == 0; last && row.Level < triage.Emergency {
+		if open := t.bot.service.Hours.Next(t.now.Add(betweenRounds)); !open.IsZero() {
+			next = open
+		}
+	}
+	t.wake(Wake{Key: "page:" + row.ID, Kind: WakePage, At: next, Ref: row.ID, N: step + 1})
 }
 
 // pageVars are the placeholders of a page. It names no patient: phones lie about.

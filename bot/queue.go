@@ -49,6 +49,13 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 		why   string // in the words of its own finding
 	}
 	concerns, order := map[string]*concern{}, []string{}
+	worst := t.worstRow()
+	place := func(id string) string {
+		if worst != nil && (id == "not-understood" || id == "other") {
+			return worst.Concern // "it is worse today" is about what she told of before
+		}
+		return id
+	}
 	add := func(id string, level triage.Level, span *Span) {
 		c := concerns[id]
 		if c == nil {
@@ -65,7 +72,7 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 		if f.Polarity == "denied" || f.Level == triage.None {
 			continue
 		}
-		id := t.bot.content.Concern(f.Concept)
+		id := place(t.bot.content.Concern(f.Concept))
 		if f.Level > topLevel {
 			top, topLevel = id, f.Level
 		}
@@ -78,9 +85,12 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 		}
 	}
 	if top == "" {
-		top = "not-understood"
-		if len(reading.Findings) > 0 {
-			top = t.bot.content.Concern(reading.Findings[0].Concept)
+		top = place("not-understood")
+		for _, f := range reading.Findings {
+			if id := t.bot.content.Concern(f.Concept); id != "other" || reading.Understood {
+				top = id
+				break
+			}
 		}
 	}
 	add(top, reading.Level, nil)
@@ -97,6 +107,19 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 	// The most dangerous first, for what she is told.
 	slices.SortStableFunc(out, func(a, b raised) int { return int(b.row.Level) - int(a.row.Level) })
 	return out
+}
+
+// worstRow is the most dangerous of her rows that are not closed and that are about
+// a sign of illness, the newest of several.
+func (t *turn) worstRow() *Row {
+	var worst *Row
+	for i := range t.rec.Rows {
+		row := &t.rec.Rows[i]
+		if row.State != Closed && row.Level >= triage.Soon && row.Concern != "not-understood" && (worst == nil || row.Level >= worst.Level) {
+			worst = row
+		}
+	}
+	return worst
 }
 
 // join adds words to a row's. Several texts that were read together come as one,

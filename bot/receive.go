@@ -49,46 +49,68 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) error {
 			return err
 		}
 	}
-	patient, err := b.whoWrote(ctx, in)
+	patient, others, err := b.whoWrote(ctx, in)
 	if err != nil {
 		return err
 	}
-	return b.turn(ctx, patient, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
+	stops := false
+	err = b.turn(ctx, patient, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
 		t.receive(in)
+		stops = t.rec.Patient.Status == Stopped && len(t.change.Entries) > 0 &&
+			slices.ContainsFunc(t.change.Entries, func(e Entry) bool { return e.Kind == EntryConsent })
 		return nil
 	})
+	if err != nil || !stops {
+		return err
+	}
+	// A telephone that wants no more texts wants none, whomever they are for: the
+	// carrier lets none through either.
+	for _, id := range others {
+		err := b.turn(ctx, id, "in:"+in.CarrierID+":"+id, nil, func(t *turn) error {
+			if s := t.rec.Patient.Status; s == Stopped || s == Ended {
+				return errNothing
+			}
+			t.stop("patient", "STOP came from the telephone that she shares", false)
+			t.openRow("opt-out", triage.Routine, "STOP came from the telephone that she shares with another patient: ask her how she wants to be reached.", "(STOP, from a shared telephone)", nil)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// whoWrote finds the person. A shared telephone has several: then the one who
-// was asked last. A number that nobody has gets an id of its own, always the same.
-func (b *Bot) whoWrote(ctx context.Context, in Inbound) (string, error) {
+// whoWrote finds the person, and whoever shares her telephone: then it is the one
+// with whom lookout spoke last. A number that nobody has gets an id of its own,
+// always the same.
+func (b *Bot) whoWrote(ctx context.Context, in Inbound) (who string, others []string, err error) {
 	if in.Patient != "" {
-		return in.Patient, nil
+		return in.Patient, nil, nil
 	}
 	ids, err := b.store.PatientsAt(ctx, b.service.ID, in.From)
 	if err != nil {
-		return "", fmt.Errorf("look up the sender: %w", err)
+		return "", nil, fmt.Errorf("look up the sender: %w", err)
 	}
 	stranger := b.strangerID(in.From)
 	ids = slices.DeleteFunc(ids, func(id string) bool { return id == stranger })
 	switch len(ids) {
 	case 0:
-		return stranger, nil
+		return stranger, nil, nil
 	case 1:
-		return ids[0], nil
+		return ids[0], nil, nil
 	}
-	best, bestAt, bestOpen := ids[0], time.Time{}, false
+	who, spoken, found := ids[0], time.Time{}, false
 	for _, id := range ids {
 		rec, err := b.store.Load(ctx, id)
 		if err != nil {
-			return "", fmt.Errorf("look up the sender: %w", err)
+			return "", nil, fmt.Errorf("look up the sender: %w", err)
 		}
-		open := rec.Patient.Status != Ended
-		if open && (!bestOpen || rec.Talk.AskedAt.After(bestAt)) {
-			best, bestAt, bestOpen = id, rec.Talk.AskedAt, true
+		if rec.Patient.Status != Ended && (!found || rec.Spoken.After(spoken)) {
+			who, spoken, found = id, rec.Spoken, true
 		}
 	}
-	return best, nil
+	return who, slices.DeleteFunc(ids, func(id string) bool { return id == who }), nil
 }
 
 // strangerID is the id of the record for an address that nobody has. It is made
@@ -116,6 +138,7 @@ func (t *turn) receive(in Inbound) {
 		p.Addresses = append(p.Addresses, in.From)
 		p.Channel = in.From.Channel
 	}
+	t.rec.Spoken = t.now
 	t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID})
 
 	reading, words := t.read(in)
@@ -135,12 +158,17 @@ func (t *turn) receive(in Inbound) {
 		if !t.told("stranger.polite", 24*time.Hour) {
 			t.say("stranger.polite", nil, PriorityReply)
 		}
-	case t.command(in, reading) != "":
-		t.queue(reading, words)
-		t.obey(in, t.command(in, reading))
 	case deathReported(reading) && p.Status != Ended:
 		t.queue(reading, words)
 		t.bereaved()
+	case t.mourning() && t.command(in, reading) == "stop":
+		t.queue(reading, words)
+		t.stop("patient", "wrote it after a death was reported", false)
+	case t.command(in, reading) != "":
+		t.queue(reading, words)
+		t.obey(in, t.command(in, reading))
+	case t.mourning() && reading.Level <= triage.Routine:
+		t.queue(reading, words)
 	case p.Status == Stopped || p.Status == Ended:
 		// Not to be texted; still read, and still put before a nurse.
 		t.queue(reading, words)
@@ -172,9 +200,10 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	}
 	t.entry(Entry{Kind: EntryReading, Reading: &alone, Ref: in.CarrierID})
 	var before []string
+	known := triage.None
 	for _, h := range t.rec.Heard {
 		if since := in.At.Sub(h.At); since.Abs() <= joinWithin {
-			before = append(before, h.Text)
+			before, known = append(before, h.Text), max(known, h.Level)
 		}
 	}
 	if len(before) == 0 {
@@ -182,8 +211,8 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	}
 	words := strings.Join(append(before, in.Text), "\n")
 	together := triage.Read(lexicon, words, nil, profile, past)
-	if together.Level <= alone.Level {
-		return alone, in.Text
+	if together.Level <= alone.Level || alone.Command != "" && together.Level <= known {
+		return alone, in.Text // a command word is hardly ever part of a sentence
 	}
 	together.Answer, together.Command = alone.Answer, alone.Command
 	together.Why = "Read together with her texts of the last moments: " + together.Why
@@ -216,7 +245,7 @@ func mediaWords(media []Media) string {
 func (t *turn) remember(in Inbound, reading triage.Reading) {
 	r := t.rec
 	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
-	if in.Text != "" {
+	if in.Text != "" && reading.Command == "" {
 		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level})
 	}
 	if len(r.Heard) > 8 {

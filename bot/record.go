@@ -44,6 +44,9 @@ type Record struct {
 	LastOut time.Time `json:"last_out,omitzero"`
 	// LastPlanned is the last unasked message that was queued; it is taken back when she stops.
 	LastPlanned string `json:"last_planned,omitempty"`
+	// Spoken is when she last wrote, or lookout last wrote to her. Where several share
+	// a telephone, a message is hers with whom it was last.
+	Spoken time.Time `json:"spoken,omitzero"`
 	// NextRow numbers her rows and NextOut her outgoing messages.
 	NextRow int `json:"next_row,omitempty"`
 	NextOut int `json:"next_out,omitempty"`
@@ -57,7 +60,7 @@ const (
 	Active   Status = "active"   // agreed; check-ins go out
 	Paused   Status = "paused"   // nothing unasked until Patient.PausedUntil
 	Stopped  Status = "stopped"  // said STOP, or the carrier did for her; nothing but answers to an emergency
-	Ended    Status = "ended"    // follow-up over, moved, or died (Patient.EndReason)
+	Ended    Status = "ended"    // follow-up over: she died, or left (Patient.EndReason)
 	Stranger Status = "stranger" // somebody who wrote from a number that nobody has
 )
 
@@ -74,7 +77,7 @@ type Patient struct {
 	Addresses      []Address `json:"addresses,omitempty"`  // first of a channel: the one to use
 	Channel        string    `json:"channel,omitempty"`    // the one that she wrote on last
 	Status         Status    `json:"status"`
-	EndReason      string    `json:"end_reason,omitempty"`
+	EndReason      string    `json:"end_reason,omitempty"` // "died", "left"
 	PausedUntil    time.Time `json:"paused_until,omitzero"`
 	Consents       []Consent `json:"consents,omitempty"`
 	Plan           string    `json:"plan,omitempty"`

@@ -46,7 +46,9 @@ func (t *turn) effect(e flows.Effect) {
 		x := e.Escalate
 		words := "(" + x.Reason + ")"
 		r := t.openRow(x.Concern, x.Level, x.Reason, words, nil)
-		t.promise([]raised{r}, true)
+		if !t.unasked { // to her silence nothing is promised; the flow's own words are said
+			t.promise([]raised{r}, true)
+		}
 	case e.SetTimer != nil:
 		// A timer speaks or gives up waiting for her: both belong into hours in
 		// which somebody can hear the answer.
@@ -216,10 +218,17 @@ func dayWords(day time.Time, locale string) string {
 	return fmt.Sprintf("%s %d %s", daysEnglish[day.Weekday()], day.Day(), day.Month())
 }
 
-// contactRequest puts her wish to speak to somebody before a nurse and tells her by when.
+// contactRequest puts her wish to speak to somebody before a nurse and tells her by
+// when: by the soonest call that she has been promised, when there is one already.
 func (t *turn) contactRequest(reason string) {
 	r := t.openRow("contact-request", triage.Routine, reason, "("+reason+")", nil)
-	t.say("command.call", t.byVars(&r.row), PriorityReply)
+	soonest := r.row
+	for _, row := range t.rec.Rows {
+		if row.State != Closed && !row.Spoke && row.Level < triage.Emergency && row.DueAt.After(t.now) && row.DueAt.Before(soonest.DueAt) {
+			soonest = row
+		}
+	}
+	t.say("command.call", t.byVars(&soonest), PriorityReply)
 }
 
 // later asks the open question again tomorrow, in sending hours.
@@ -259,8 +268,8 @@ func deathReported(reading triage.Reading) bool {
 	})
 }
 
-// bereavedDays is how long nothing unasked is sent after a death was reported: more
-// than the working days in which a nurse has looked who it was that died.
+// bereavedDays is how long nothing unasked is sent after a death was reported, and
+// how often it is looked whether a nurse has found out who it was that died.
 const bereavedDays = 14
 
 // bereaved holds everything back after a death was reported, and answers nothing:
@@ -273,9 +282,42 @@ func (t *turn) bereaved() {
 	t.cancelPlanned()
 	t.entry(Entry{Kind: EntryStatus, Why: "a death was reported: nothing is sent until a nurse has looked"})
 	if p.Status == Active || p.Status == Invited || p.Status == Paused {
-		p.Status, p.PausedUntil = Paused, t.now.AddDate(0, 0, bereavedDays)
-		t.wake(Wake{Key: "resume", Kind: WakeResume, At: p.PausedUntil})
+		t.holdBack()
 	}
+}
+
+// holdBack pauses her texts for bereavedDays, and again as long as no nurse has
+// closed the row about the death.
+func (t *turn) holdBack() {
+	p := &t.rec.Patient
+	p.Status, p.PausedUntil = Paused, t.now.AddDate(0, 0, bereavedDays)
+	t.wake(Wake{Key: "resume", Kind: WakeResume, At: p.PausedUntil})
+}
+
+// end ends her follow-up with lookout: nothing that is not an answer to her goes to
+// her again, and after her death nothing at all. Her rows stay until a nurse has
+// closed each; nobody is paged for somebody who has died.
+func (t *turn) end(by, reason string) {
+	p := &t.rec.Patient
+	p.Status, p.EndReason, p.PausedUntil = Ended, reason, time.Time{}
+	t.endTalk("her follow-up has ended")
+	t.cancelPlanned()
+	for _, key := range []string{"plan", "resume", welcomeItem} {
+		t.unwake(key)
+	}
+	if reason == "died" {
+		for i := range t.rec.Rows {
+			t.unpage(&t.rec.Rows[i])
+		}
+	}
+	t.entry(Entry{Kind: EntryStatus, By: by, Why: "her follow-up has ended: " + reason})
+}
+
+// mourning says whether a death was reported and no nurse has found out yet whose:
+// until then neither thanks nor a promise about small things is sent.
+func (t *turn) mourning() bool {
+	row := t.row("deceased")
+	return row != nil && row.State != Closed
 }
 
 // consent records a yes or no to texts, and starts or ends what depends on it.

@@ -195,6 +195,7 @@ func (t *turn) flush() {
 		t.entry(Entry{Kind: EntryOut, By: s.by, Channel: to.Channel, Text: s.text, TextID: s.id, Ref: out.ID})
 	}
 	t.says = nil
+	t.rec.Spoken = t.now
 }
 
 // outgoing makes a message with the next number of hers.

@@ -16,10 +16,13 @@ import (
 // It may be called at any time, twice, or on two machines: a wake happens once.
 // One patient's fault does not keep the others waiting; the faults come back joined.
 func (b *Bot) Wake(ctx context.Context) (int, error) {
-	const batch = 200
+	const (
+		batch  = 200
+		rounds = 50 // what one patient can want in a minute, and far more
+	)
 	done := 0
 	var faults []error
-	failed := make(map[string]bool)
+	failed, woken := make(map[string]bool), make(map[string]int)
 	for {
 		due, err := b.store.Due(ctx, b.now(), batch+len(failed))
 		if err != nil {
@@ -30,7 +33,11 @@ func (b *Bot) Wake(ctx context.Context) (int, error) {
 			if failed[d.Patient] {
 				continue
 			}
-			if err := b.wakePatient(ctx, d.Patient); err != nil {
+			err := b.wakePatient(ctx, d.Patient)
+			if woken[d.Patient]++; err == nil && woken[d.Patient] > rounds {
+				err = errors.New("what is due is due again at once, each time")
+			}
+			if err != nil {
 				failed[d.Patient] = true
 				faults = append(faults, fmt.Errorf("wake %s: %w", d.Patient, err))
 				b.log.Error("wake failed", "patient", d.Patient, "err", err)
@@ -54,9 +61,9 @@ func (b *Bot) wakePatient(ctx context.Context, patient string) error {
 		if len(due) == 0 {
 			return errNothing
 		}
-		// The name of the wake makes the turn happen once, also where two machines
-		// load the record at the same version.
-		t.change.Key = fmt.Sprintf("wake:%s:%s:%d", patient, due[0].Key, due[0].At.UnixMilli())
+		// The record's version makes it happen once, also where two machines wake her
+		// at the same moment. A name would not do: the same wake may be set again for
+		// the same minute, by a plan that was changed.
 		t.unasked = true
 		for _, w := range due {
 			t.unwake(w.Key)
@@ -98,6 +105,10 @@ func (t *turn) handle(w Wake) {
 	case WakeDue:
 		t.wakeDue(w)
 	case WakeResume:
+		if t.rec.Patient.Status == Paused && t.mourning() {
+			t.holdBack() // nobody has looked yet whose death it was
+			return
+		}
 		if t.rec.Patient.Status == Paused {
 			t.rec.Patient.Status, t.rec.Patient.PausedUntil = Active, time.Time{}
 			t.entry(Entry{Kind: EntryStatus, Why: "the pause is over"})

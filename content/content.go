@@ -302,6 +302,8 @@ type Choice struct {
 	Key   string `yaml:"key"`
 	Label string `yaml:"label"`
 	Spoke bool   `yaml:"spoke"` // of a ring result: somebody spoke with her
+	// Ends, of an outcome, ends her follow-up with lookout, and says why: "died" or "left".
+	Ends string `yaml:"ends"`
 }
 
 func find(list []Choice, key string) (Choice, bool) {

@@ -502,6 +502,11 @@ func (c *checker) required(p *Pack) {
 			c.fault("service/desk.yaml", 1, "there is no text %q", t.Key)
 		}
 	}
+	for _, o := range p.service.desk.Outcomes {
+		if o.Ends != "" && o.Ends != "died" && o.Ends != "left" {
+			c.fault("service/desk.yaml", 1, "the outcome %s ends follow-up by %q: use died or left", o.Key, o.Ends)
+		}
+	}
 	if len(p.service.desk.Outcomes) == 0 || len(p.service.desk.RingResults) == 0 {
 		c.fault("service/desk.yaml", 1, "outcomes and ring_results are missing")
 	}

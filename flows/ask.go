@@ -56,13 +56,15 @@ func (l *loader) ask(s *step, f *stepFile) {
 		l.fault(here("kind"), "kind", "use yes_no, scale, choice, number, date, weight or text", "%q is not a kind of question", f.Kind)
 		return
 	}
-	for _, x := range []struct{ field, value string }{{"save", f.Save}, {"record", f.Record}} {
-		if x.value != "" && !identifier.MatchString(x.value) {
-			l.fault(here(x.field), "save", "use small letters, digits and _, and begin with a letter", "%q cannot be the name of an answer", x.value)
-		}
+	if f.Save != "" && !identifier.MatchString(f.Save) {
+		l.fault(here("save"), "save", "use small letters, digits and _, and begin with a letter", "%q cannot be the name of an answer", f.Save)
 	}
-	if want := recordKinds(f.Record); want != "" && want != s.kind {
-		l.fault(here("record"), "record", fmt.Sprintf("set `kind: %s`, or record it under another name", want), "what is recorded as %s must be a %s, and this is a %s", f.Record, want, s.kind)
+	switch want := records[f.Record]; {
+	case f.Record == "" || want == s.kind:
+	case want == "":
+		l.fault(here("record"), "record", "use consent or weight, or `save:` it for a condition", "nothing of hers is kept under the name %q", f.Record)
+	default:
+		l.fault(here("record"), "record", fmt.Sprintf("set `kind: %s`, or take the record out", want), "what is recorded as %s must be a %s, and this is a %s", f.Record, want, s.kind)
 	}
 	for i, c := range f.Concepts {
 		if !l.refs.HasConcept(c) {
@@ -90,17 +92,9 @@ func (l *loader) ask(s *step, f *stepFile) {
 	}
 }
 
-// recordKinds is the kind of answer that a record which lookout acts on needs;
-// "" for one that is only kept.
-func recordKinds(field string) triage.Kind {
-	switch field {
-	case "consent":
-		return triage.YesNo
-	case "weight":
-		return triage.Weight
-	}
-	return ""
-}
+// records are what of her record an answer can change, each with the kind of
+// question that gives it. Whoever runs a flow acts on each of them.
+var records = map[string]triage.Kind{"consent": triage.YesNo, "weight": triage.Weight}
 
 // bounds reads the ends of a scale, or of a number.
 func (l *loader) bounds(s *step, f *stepFile) {

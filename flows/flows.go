@@ -113,10 +113,9 @@ type SetTimer struct {
 	At  time.Time
 }
 
-// Save records something about her: "consent", "weight", and whatever else an
-// ask names in `record`.
+// Save records something about her.
 type Save struct {
-	Field  string
+	Field  string // "consent" or "weight"
 	Answer triage.Answer
 	Text   string // her words
 }

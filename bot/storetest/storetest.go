@@ -147,7 +147,7 @@ func recordComesBackWhole(t *testing.T, h Harness) {
 		Weights: []bot.Weight{{At: t0, Kg: 63.5}},
 		Wakes:   []bot.Wake{{Key: "plan", Kind: bot.WakePlan, At: t0.Add(time.Hour), Ref: "w2", N: 1}},
 		Heard:   []bot.Heard{{At: t0, Text: "hello", Level: triage.None}},
-		Planned: map[string]time.Time{"w2": t0}, Told: map[string]time.Time{"x": t0}, LastOut: t0, LastPlanned: "m1", NextRow: 1, NextOut: 2,
+		Planned: map[string]time.Time{"w2": t0}, Told: map[string]time.Time{"x": t0}, LastOut: t0, LastPlanned: "m1", Spoken: t0, NextRow: 1, NextOut: 2,
 	}
 	c := change(rec)
 	c.Rows = rec.Rows

@@ -278,3 +278,35 @@ func TestAssetsAreOurOwn(t *testing.T) {
 		}
 	}
 }
+
+// Two patients share a telephone: each case says so. A row closed with her death
+// ends her follow-up, and no text can go with it.
+func TestSharedTelephoneAndTheEndOfFollowUp(t *testing.T) {
+	o := newOffice(t)
+	other, err := o.bot.Enrol(t.Context(), bot.Enrolment{GivenName: "Dora", FamilyName: "Smith", BirthDate: "1950-02-03", Phone: "+447700900123", TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann := o.browser("ann@example.org")
+	row := "/desk/rows/" + o.row
+	if _, page := o.get(ann, row); !strings.Contains(page, "shares her telephone number with") || !strings.Contains(page, ">Dora Smith<") {
+		t.Error("the case does not say whose the telephone is too")
+	}
+	if _, page := o.get(ann, "/desk/patients/"+other.ID); !strings.Contains(page, ">Zebedeemarker O&#39;Jones</a>") {
+		t.Error("the other's case does not say so")
+	}
+	o.post(ann, row+"/take", nil)
+	if status, page := o.post(ann, row+"/close", url.Values{"outcome": {"died"}, "tell": {"yes"}}); status != 400 && status != 422 || !strings.Contains(page, "she has died") {
+		t.Errorf("%d: a text goes to somebody who has died", status)
+	}
+	if status, _ := o.post(ann, row+"/close", url.Values{"outcome": {"died"}}); status != 200 {
+		t.Errorf("close: %d", status)
+	}
+	case1, err := o.bot.Row(t.Context(), o.row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := o.bot.Patient(t.Context(), case1.Patient); err != nil || p.Status != bot.Ended || p.EndReason != "died" {
+		t.Errorf("%v %s %s: her follow-up goes on", err, p.Status, p.EndReason)
+	}
+}

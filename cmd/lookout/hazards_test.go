@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -31,6 +32,22 @@ func TestHazardsTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shows := map[string][]string{} // what each whole conversation says that it shows
+	files, err := filepath.Glob("../../content/conversations/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []string{}
+		for _, m := range regexp.MustCompile(`(?m)^shows: (.+)$`).FindAllSubmatch(text, -1) {
+			ids = append(ids, strings.Split(string(m[1]), ", ")...)
+		}
+		shows[filepath.Base(file)] = ids
+	}
 	have := map[string]bool{}
 	for line := range strings.Lines(string(table)) {
 		cells := strings.Split(line, "|")
@@ -46,9 +63,18 @@ func TestHazardsTable(t *testing.T) {
 			if name == "" || tests[name] {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join("testdata/conversations", name)); err != nil {
+			_, err := os.Stat(filepath.Join("testdata/conversations", name))
+			if _, whole := shows[name]; err != nil && !whole {
 				t.Errorf("%s: there is no test or conversation %s", cells[1], name)
 			}
+			if id := strings.TrimSpace(cells[1]); shows[name] != nil {
+				shows[name] = slices.DeleteFunc(shows[name], func(s string) bool { return s == id })
+			}
+		}
+	}
+	for file, ids := range shows {
+		if len(ids) > 0 {
+			t.Errorf("%s says that it shows %v, and their lines do not name it", file, ids)
 		}
 	}
 	for n := 1; n <= 16; n++ {

@@ -42,6 +42,9 @@ func (r *reader) answer() {
 		r.out.Answer = r.yesNo()
 		return
 	}
+	if r.out.Command != "" && r.q.Kind != Choice {
+		return // it answers nothing
+	}
 	r.asked = r.ask()
 	a := r.asked
 	bare := r.yesNo()
@@ -245,7 +248,7 @@ func (r *reader) across(a *asked) {
 		}
 		touches := false
 		for k := border; k < m.end; k++ {
-			touches = touches || m.uses(k) && !inner.tokens[k].light
+			touches = touches || m.uses(k) && !inner.tokens[k].light && !r.spoken(k-border, min(c.Level, Urgent))
 		}
 		if !touches {
 			continue
@@ -261,6 +264,15 @@ func (r *reader) across(a *asked) {
 			r.add(f)
 		}
 	}
+}
+
+// spoken says whether a word of hers is part of something that she says by herself
+// and that is urgent or no less dangerous: the "can't" of "can't feel my legs" is not the
+// "can't" of "can't breathe".
+func (r *reader) spoken(token int, level Level) bool {
+	return slices.ContainsFunc(r.matches, func(m match) bool {
+		return m.start <= token && token < m.end && m.uses(token) && m.pattern.concept.Level >= level
+	})
 }
 
 // affirm adds what an answer in words says about what was asked.
