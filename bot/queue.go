@@ -76,7 +76,7 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 		if f.Level > topLevel {
 			top, topLevel = id, f.Level
 		}
-		if f.Level >= triage.Soon {
+		if f.Level >= triage.Soon && !outdone(f, reading.Findings) {
 			add(id, f.Level, &Span{f.Start, f.End, f.Concept})
 			if c := concerns[id]; c.why == "" || f.Level == c.level {
 				known, _ := t.bot.content.Lexicon().Concept(f.Concept)
@@ -107,6 +107,15 @@ func (t *turn) queue(reading triage.Reading, words string) []raised {
 	// The most dangerous first, for what she is told.
 	slices.SortStableFunc(out, func(a, b raised) int { return int(b.row.Level) - int(a.row.Level) })
 	return out
+}
+
+// outdone says whether the words of a finding are part of a more dangerous one: "my
+// back is agony at night and my legs feel weak" is about the cord, and needs no
+// second row about a bone.
+func outdone(f triage.Finding, all []triage.Finding) bool {
+	return slices.ContainsFunc(all, func(g triage.Finding) bool {
+		return g.Polarity != "denied" && g.Level > f.Level && g.Start < f.End && f.Start < g.End
+	})
 }
 
 // worstRow is the most dangerous of her rows that are not closed and that are about

@@ -173,6 +173,7 @@ func (d *Desk) signedIn(handle page) http.Handler {
 			d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Lost": strings.TrimSpace(r.FormValue("text"))})
 			return
 		}
+		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
 		if err == nil && u.Role != bot.Nurse && u.Role != bot.Lead {
 			err = bot.ErrRefused
 		}
@@ -185,12 +186,16 @@ func (d *Desk) signedIn(handle page) http.Handler {
 	})
 }
 
+// userKey is where a request carries who is signed in, for the top of every page.
+type userKey struct{}
+
 // view is what a template gets.
 type view map[string]any
 
 // show writes a page.
 func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
-	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": bot.User{}, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": ""}
+	u, _ := r.Context().Value(userKey{}).(bot.User)
+	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": ""}
 	for k, x := range defaults {
 		if _, ok := v[k]; !ok {
 			v[k] = x
@@ -215,9 +220,9 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &held):
 		status, title = http.StatusConflict, d.person(r.Context(), held.By)+" has this one"
-		text = "It is hers until " + held.Until.In(d.Bot.Service().Location).Format("15:04") + ", or until she gives it back. What you typed is below."
+		text = "It is hers until " + held.Until.In(d.Bot.Service().Location).Format("15:04") + ", or until she gives it back."
 	case errors.As(err, &field):
-		status, title, text = http.StatusUnprocessableEntity, "There is a problem", field.Field+" "+field.Problem
+		status, title, text = http.StatusUnprocessableEntity, "There is a problem", fieldNames[field.Field]+" "+field.Problem
 	case errors.Is(err, bot.ErrNotFound):
 		status, title, text = http.StatusNotFound, "Not found", "There is no such page, or it is closed."
 	case errors.Is(err, bot.ErrConflict):
@@ -230,8 +235,15 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status >= 500 {
 		d.Log.Error("desk request failed", "route", r.Pattern, "err", err)
 	}
-	d.show(w, r, status, "fault", view{"Title": title, "Text": text, "Lost": strings.TrimSpace(r.FormValue("text"))})
+	row := r.PathValue("id")
+	if status == http.StatusNotFound || !strings.Contains(r.Pattern, "/rows/") {
+		row = ""
+	}
+	d.show(w, r, status, "fault", view{"Title": title, "Text": text, "Row": row, "Lost": strings.TrimSpace(r.FormValue("text"))})
 }
+
+// fieldNames is what a nurse calls the fields of the forms.
+var fieldNames = map[string]string{"by": "Your name", "text": "What you write", "text_id": "The text", "outcome": "What came of it", "result": "The result of the call"}
 
 // audit keeps who read what. What cannot be audited is not shown.
 func (d *Desk) audit(r *http.Request, u bot.User, did, patient, ref string) error {
@@ -339,6 +351,12 @@ func (d *Desk) functions() template.FuncMap {
 			default:
 				return spell(left) + " left"
 			}
+		},
+		"rule": func(rule string) string { // a pattern is for those who write rules
+			if name, why, _ := strings.Cut(rule, ":"); strings.ContainsAny(why, "@~|") {
+				return name
+			}
+			return rule
 		},
 		"overdue": func(due time.Time) bool { return due.Before(d.Now()) },
 		"colour": func(l triage.Level) string {

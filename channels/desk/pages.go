@@ -81,7 +81,7 @@ func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	if emergencies > 0 {
 		title = fmt.Sprintf("(%d emergency) The queue", emergencies)
 	}
-	d.show(w, r, http.StatusOK, "queue", view{"Title": title, "User": u, "Tabs": views, "Rows": rows, "Emergencies": emergencies, "Tag": tag, "Tab": tab})
+	d.show(w, r, http.StatusOK, "queue", view{"Title": title, "Tabs": views, "Rows": rows, "Emergencies": emergencies, "Tag": tag, "Tab": tab})
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (d *Desk) showCase(w http.ResponseWriter, r *http.Request, u bot.User, pati
 		}
 	}
 	phone, _ := c.Patient.Address("sms")
-	d.show(w, r, http.StatusOK, "case", view{"Title": c.Patient.Name(), "User": u, "Case": c, "Row": row, "Moments": moments, "Ask": ask, "Findings": findings,
+	d.show(w, r, http.StatusOK, "case", view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": moments, "Ask": ask, "Findings": findings,
 		"Phone": phone.At, "Mine": row != nil && row.ClaimedBy == u.Email, "RingResults": pack.RingResults(), "Texts": d.texts(r, patient), "Emergency": triage.Emergency, "Urgent": triage.Urgent})
 	return nil
 }
@@ -217,6 +217,11 @@ func (d *Desk) text(w http.ResponseWriter, r *http.Request, u bot.User) error {
 
 // closing is the one page on which a row is closed.
 func (d *Desk) closing(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	return d.showClosing(w, r, u, http.StatusOK, "")
+}
+
+// showClosing shows it, with what is wrong with what was chosen; what was typed stays.
+func (d *Desk) showClosing(w http.ResponseWriter, r *http.Request, u bot.User, status int, fault string) error {
 	row, err := d.Bot.Row(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -228,7 +233,7 @@ func (d *Desk) closing(w http.ResponseWriter, r *http.Request, u bot.User) error
 		return err
 	}
 	words, _ := d.Bot.Preview(r.Context(), bot.Saying{Patient: row.Patient, TextID: "desk.closed"})
-	d.show(w, r, http.StatusOK, "close", view{"Title": "Close", "User": u, "Row": row, "Outcomes": d.Bot.Content().Outcomes(), "ClosingText": words,
+	d.show(w, r, status, "close", view{"Title": "Close", "Fault": fault, "Lost": r.PostFormValue("text"), "Row": row, "Outcomes": d.Bot.Content().Outcomes(), "ClosingText": words,
 		"Unheard": row.Level == triage.Emergency && !row.Spoke})
 	return nil
 }
@@ -237,6 +242,9 @@ func (d *Desk) close(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	c := bot.Closing{Row: r.PathValue("id"), By: u.Email, Outcome: r.FormValue("outcome"), Note: strings.TrimSpace(r.FormValue("text"))}
 	if r.FormValue("tell") == "yes" {
 		c.TellHer = "desk.closed"
+	}
+	if c.Outcome == "" {
+		return d.showClosing(w, r, u, http.StatusUnprocessableEntity, "Say what came of it")
 	}
 	if _, err := d.Bot.CloseRow(d.acting(r, u, "close row"), c); err != nil {
 		return err
@@ -254,7 +262,7 @@ func (d *Desk) search(w http.ResponseWriter, r *http.Request, u bot.User) error 
 	if err := d.audit(r, u, "search", "", fmt.Sprintf("%d found", len(people))); err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "User": u, "People": people, "Query": r.FormValue("q")})
+	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "People": people, "Query": r.FormValue("q")})
 	return nil
 }
 

@@ -1,43 +1,67 @@
-// Keeps the list fresh. The page works without it: what it does is ask again.
+// Keeps the page fresh. It works without this: what this does is count the minutes
+// and ask again.
 (() => {
+  const skew = document.documentElement.dataset.now * 1000 - Date.now();
+  const spell = (minutes) => minutes < 60 ? minutes + " min" : minutes < 2880 ? Math.floor(minutes / 60) + " h " + minutes % 60 + " min" : Math.floor(minutes / 1440) + " days";
+  function count() {
+    for (const e of document.querySelectorAll("[data-due]")) {
+      const left = Math.round((e.dataset.due * 1000 - Date.now() - skew) / 60000);
+      const words = left < 0 ? "Overdue by " + spell(-left) : spell(left) + " left";
+      if (e.textContent !== words) e.textContent = words;
+      e.classList.toggle("desk-late", left < 0);
+    }
+  }
+  setInterval(count, 1000);
+
   const status = document.getElementById("status");
   if (!status) return;
-  let heard = Date.now();
-  let asking = false;
+  let heard = Date.now(); // when the list was last known to be what the desk has
+  let behind = false; // something has changed that the list does not show
+  let asking = false, again = false;
   const clock = () => new Date().toLocaleTimeString("en-GB");
   async function refresh() {
-    if (asking) return;
+    if (asking) {
+      again = true;
+      return;
+    }
     asking = true;
     try {
       const answer = await fetch(location.href, { headers: { "X-Have": status.dataset.tag }, credentials: "same-origin" });
       if (answer.status === 200 && !answer.redirected) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const fresh = page.getElementById("list");
-        // Rows never move under somebody's hands: only when she is not in the list.
-        const list = document.getElementById("list");
-        if (fresh && !list.contains(document.activeElement)) {
-          list.replaceWith(fresh);
-          document.querySelector(".desk-tabs").replaceWith(page.querySelector(".desk-tabs"));
-          status.dataset.tag = page.getElementById("status").dataset.tag;
-          document.title = page.title;
-        } else if (fresh) {
-          say("Something is new. Leave the list to see it.");
-          return;
-        }
-      } else if (answer.status !== 204) {
+        show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      } else if (answer.status === 204) {
+        behind = false;
+      } else {
         throw new Error("not answered");
       }
-      heard = Date.now();
-      say("Up to date " + clock());
+      fresh();
     } catch {
       late();
     } finally {
       asking = false;
+      if (again) {
+        again = false;
+        refresh();
+      }
     }
   }
-  function say(words) {
+  // Rows never move under somebody's hands: while she is in the list, only the
+  // counts change, and what is new comes when she leaves it.
+  function show(page) {
+    const list = document.getElementById("list");
+    const tabs = document.querySelector(".desk-tabs");
+    if (!tabs.contains(document.activeElement)) tabs.replaceWith(page.querySelector(".desk-tabs"));
+    document.title = page.title;
+    behind = list.contains(document.activeElement);
+    if (behind) return;
+    list.replaceWith(page.getElementById("list"));
+    status.dataset.tag = page.getElementById("status").dataset.tag;
+    count();
+  }
+  function fresh() {
+    heard = Date.now();
     status.classList.remove("stale");
-    status.textContent = words;
+    status.textContent = behind ? "Something is new. Leave the list to see it." : "Up to date " + clock();
   }
   function late() {
     if (Date.now() - heard > 30000) {
@@ -45,8 +69,16 @@
       status.textContent = "This list may be out of date since " + new Date(heard).toLocaleTimeString("en-GB") + ". Reload the page.";
     }
   }
+  function changed() {
+    behind = true;
+    refresh();
+  }
   const events = new EventSource("/desk/events");
-  events.addEventListener("change", refresh);
-  events.addEventListener("beat", () => { heard = Date.now(); say("Up to date " + clock()); });
+  events.addEventListener("open", changed); // whatever came while nobody listened
+  events.addEventListener("change", changed);
+  events.addEventListener("beat", () => behind ? refresh() : fresh());
+  document.addEventListener("focusout", (e) => {
+    if (behind && !document.getElementById("list").contains(e.relatedTarget)) refresh();
+  });
   setInterval(() => { if (Date.now() - heard > 20000) refresh(); late(); }, 10000);
 })();
