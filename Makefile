@@ -32,4 +32,4 @@ fuzz: ## each fuzz target for a minute
 	  echo "== $$p $$f"; $(GO) test -run xxx -fuzz "^$$f\$$" -fuzztime 60s $$p || exit 1; done; done
 
 torture: ## kill -9 under load, 200 times
-	LOOKOUT_KILLS=200 $(GO) test -run TestKill -timeout 60m ./cmd/lookout
+	KILLS=200 $(GO) test -run TestKill -timeout 60m ./cmd/lookout

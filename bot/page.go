@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,17 +31,19 @@ func (t *turn) page(row *Row, step int) {
 		return
 	}
 	on := duty[step%len(duty)]
-	text, err := t.bot.content.Text("page.emergency", "en-GB", "page", t.bot.pageVars(row))
-	if err != nil {
-		text = "Lookout: a row in the queue needs a nurse now. Reply ACK to take it, PASS for the next."
-	}
+	var ways []string
 	for _, to := range on.Addresses {
+		text, err := t.bot.content.Text("page.emergency", "en-GB", to.Channel, t.bot.pageVars(row))
+		if err != nil {
+			text = "Lookout: a row in the queue needs a nurse now. Take it on the desk."
+		}
 		out := t.outgoing(to, text, PriorityPage)
 		out.Row, out.TextID = row.ID, "page.emergency"
 		t.change.Send = append(t.change.Send, out)
+		ways = append(ways, to.Channel)
 	}
 	row.PagedTo = on.Name
-	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s (step %d)", on.Name, step+1)})
+	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s by %s (step %d)", on.Name, strings.Join(ways, " and "), step+1)})
 	t.changed(row, "", false)
 	next := t.now.Add(t.bot.service.PageEvery)
 	if last := (step+1)%len(duty) == 0; last && row.Level < triage.Emergency {
@@ -173,26 +176,48 @@ func (b *Bot) stepAfter(duty Duty) int {
 }
 
 // pageFailed goes to the next step at once: a page that could not be delivered
-// has reached nobody.
+// has reached nobody, unless another way to the same nurse is still open.
 func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
+	duty, _ := b.onDuty(out.To)
+	open, err := b.otherWay(ctx, out, duty)
+	if err != nil {
+		return err
+	}
 	return b.turn(ctx, out.Patient, "page-failed:"+out.ID, nil, func(t *turn) error {
 		row := t.rowByID(out.Row)
 		if row == nil || row.State != Open || row.AckedBy != "" {
 			return errNothing
 		}
-		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + row.PagedTo + " was not delivered: " + why})
-		step := 0
-		for i, d := range b.service.Duty {
-			if slices.Contains(d.Addresses, out.To) {
-				step = i + 1
-			}
+		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + duty.Name + " by " + out.To.Channel + " was not delivered: " + why})
+		if open || row.PagedTo != duty.Name || len(b.service.Duty) == 1 {
+			return nil // the ladder has moved on, or would come to her again: its own clock is soon enough
 		}
-		if len(b.service.Duty) == 1 {
-			return nil // the same phone again: the ladder's own clock is soon enough
-		}
-		t.page(row, step)
+		t.page(row, b.stepAfter(duty))
 		return nil
 	})
+}
+
+// otherWay says whether a page that went with this one to another address of the
+// same nurse has not failed. One turn numbers its messages in a row.
+func (b *Bot) otherWay(ctx context.Context, out Outgoing, duty Duty) (bool, error) {
+	cut := strings.LastIndex(out.ID, "-m") + len("-m")
+	n, err := strconv.Atoi(out.ID[cut:])
+	if err != nil {
+		return false, nil
+	}
+	for near := n - len(duty.Addresses) + 1; near < n+len(duty.Addresses); near++ {
+		other, err := b.store.Outgoing(ctx, out.ID[:cut]+strconv.Itoa(near))
+		switch {
+		case near == n || errors.Is(err, ErrNotFound):
+			continue
+		case err != nil:
+			return false, fmt.Errorf("look for another way: %w", err)
+		case other.Row == out.Row && other.CreatedAt.Equal(out.CreatedAt) && slices.Contains(duty.Addresses, other.To) &&
+			other.State != OutFailed && other.State != OutUndelivered && other.State != OutCancelled:
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // wanted says whether a message should still go, at the moment of sending: a

@@ -57,6 +57,7 @@ type textFile struct {
 	Segments    int    `yaml:"segments"`
 	English     string `yaml:"en-GB"`
 	Chat        string `yaml:"chat"`
+	Email       string `yaml:"email"` // its subject, a blank line, its body
 	Welsh       string `yaml:"cy"`
 	WelshReview string `yaml:"cy_review"`
 }
@@ -117,8 +118,10 @@ func (c *checker) text(file string, line int, x textFile) *text {
 	case x.Welsh != "" && x.WelshReview == "":
 		c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker`", x.ID)
 	}
-	if x.Chat != "" {
-		t.wording["en-GB/chat"] = x.Chat
+	for channel, words := range map[string]string{"chat": x.Chat, "email": x.Email} {
+		if words != "" {
+			t.wording["en-GB/"+channel] = words
+		}
 	}
 	if x.Welsh != "" {
 		t.wording["cy"] = x.Welsh
@@ -157,8 +160,8 @@ func (c *checker) wording(t *text, key string) {
 			c.fault(t.file, t.line, "text %s (%s): it says %q, and %s: say what she should do instead", t.id, key, phrase, why)
 		}
 	}
-	if strings.HasSuffix(key, "/chat") {
-		return
+	if strings.Contains(key, "/") {
+		return // what follows is about SMS
 	}
 	segments, plain := Segments(full)
 	if segments > t.segments {

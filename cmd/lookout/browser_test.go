@@ -243,7 +243,7 @@ func theDemo(t *testing.T) string {
 	said, out := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := run(&env{ctx, strings.NewReader(""), out, &bytes.Buffer{}, func(string) string { return "" }}, []string{"demo", "--dir", dir, "--addr", addr})
+		err := run(&env{ctx, strings.NewReader(""), out, &bytes.Buffer{}, nil, time.Now}, []string{"demo", "--dir", dir, "--addr", addr})
 		out.CloseWithError(io.EOF)
 		ended <- err
 	}()

@@ -5,13 +5,14 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 )
 
 // lookout runs a command line in this process.
 func lookout(t *testing.T, in string, args ...string) (out string, err error) {
 	t.Helper()
 	var b, e bytes.Buffer
-	err = run(&env{context.Background(), strings.NewReader(in), &b, &e, func(string) string { return "" }}, args)
+	err = run(&env{context.Background(), strings.NewReader(in), &b, &e, nil, time.Now}, args)
 	return b.String(), err
 }
 

@@ -53,6 +53,7 @@ var people = []struct{ Given, Family, Born, Phone, Tablets, Side string }{
 // demoClock is a clock that a button turns. What it was turned to is kept with the state.
 type demoClock struct {
 	mu     sync.Mutex
+	base   func() time.Time
 	offset time.Duration
 	file   string
 }
@@ -60,7 +61,7 @@ type demoClock struct {
 func (c *demoClock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.offset)
+	return c.base().Add(c.offset)
 }
 
 func (c *demoClock) turn(d time.Duration) error {
@@ -92,7 +93,7 @@ func (c *demoCmd) Run(e *env) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("--dir: %w", err)
 	}
-	d := &demo{clock: &demoClock{file: filepath.Join(c.Dir, "clock")}, carrier: standin.New("AC00000000000000000000000000000001", "demo"), file: filepath.Join(c.Dir, "texts.json")}
+	d := &demo{clock: &demoClock{base: e.now, file: filepath.Join(c.Dir, "clock")}, carrier: standin.New("AC00000000000000000000000000000001", "demo"), file: filepath.Join(c.Dir, "texts.json")}
 	if text, err := os.ReadFile(d.clock.file); err == nil {
 		d.clock.offset, _ = time.ParseDuration(string(text))
 	}

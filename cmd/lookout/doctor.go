@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lookout/bot/sqlitestore"
+	"lookout/channels/email"
 	"lookout/channels/sms"
 )
 
@@ -36,7 +36,7 @@ func (c *doctorCmd) Run(e *env) error {
 			fmt.Fprintf(e.out, "FAULT %-9s %s\n", what, line)
 		}
 	}
-	s, err := loadSettings(c.Settings, e.getenv, os.Environ())
+	s, err := loadSettings(c.Settings, e)
 	s.defaults()
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
@@ -55,7 +55,7 @@ func (c *doctorCmd) Run(e *env) error {
 	path := strings.TrimPrefix(s.Store, "sqlite:")
 	store, err := sqlitestore.Open(e.ctx, path)
 	if err == nil {
-		_, err = store.Stats(e.ctx, time.Now())
+		_, err = store.Stats(e.ctx, e.now())
 		err = errors.Join(err, store.Close())
 	}
 	report("store", err, path)
@@ -65,6 +65,9 @@ func (c *doctorCmd) Run(e *env) error {
 	} else {
 		report("twilio", c.twilio(e.ctx, s), "the account and the token are right")
 		report("clock", clockRight(e.ctx, s.Twilio.APIURL), "agrees with Twilio's within a minute")
+	}
+	if s.SMTP.Address != "" && len(s.mail().Check()) == 0 {
+		report("mail", mailProbe(e.ctx, s), "the mail server takes our sign-in")
 	}
 	if sick > 0 {
 		return fmt.Errorf("%d things need attention", sick)
@@ -81,6 +84,15 @@ func (*doctorCmd) twilio(ctx context.Context, s *settings) error {
 	}
 	if err := client.Check(ctx); err != nil {
 		return fmt.Errorf("%w: compare account_sid and auth_token with Twilio's console, and see whether this machine may reach api.twilio.com", err)
+	}
+	return nil
+}
+
+func mailProbe(ctx context.Context, s *settings) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := email.New(s.mail()).Probe(ctx); err != nil {
+		return fmt.Errorf("%w: compare smtp.address, security, user and password with what your mail team gave you", err)
 	}
 	return nil
 }

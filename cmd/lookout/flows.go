@@ -129,7 +129,7 @@ func (c *flowsTryCmd) Run(e *env) error {
 	if !pack.Program().Has(c.Flow) {
 		return noFlow(c.Flow, pack.Program().Flows())
 	}
-	t := &try{pack: pack, out: e.out, locale: c.Locale, channel: c.Channel, now: time.Now(), timers: map[string]time.Time{}, rows: map[string]triage.Level{}}
+	t := &try{pack: pack, out: e.out, locale: c.Locale, channel: c.Channel, now: e.now(), timers: map[string]time.Time{}, rows: map[string]triage.Level{}}
 	if err := t.know(c.Fact); err != nil {
 		return err
 	}

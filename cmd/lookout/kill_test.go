@@ -26,10 +26,10 @@ import (
 // TestKill kills the real process with SIGKILL at random points under load, again
 // and again. After that every message that was answered with 200 is there once,
 // with its reading, its row and its reply, and every text left once.
-// LOOKOUT_KILLS sets how often; `make torture` does it 200 times.
+// KILLS sets how often; `make torture` does it 200 times.
 func TestKill(t *testing.T) {
 	kills := 10
-	if n, err := strconv.Atoi(os.Getenv("LOOKOUT_KILLS")); err == nil && n > 0 {
+	if n, err := strconv.Atoi(os.Getenv("KILLS")); err == nil && n > 0 {
 		kills = n
 	}
 	dir := t.TempDir()

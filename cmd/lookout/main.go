@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -30,17 +31,18 @@ type cli struct {
 
 // env is what commands get from outside, so that they can be tested in-process.
 type env struct {
-	ctx    context.Context
-	in     io.Reader
-	out    io.Writer
-	err    io.Writer
-	getenv func(string) string
+	ctx     context.Context
+	in      io.Reader
+	out     io.Writer
+	err     io.Writer
+	environ []string // name=value, the last of a name counts
+	now     func() time.Time
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:]), os.Stderr))
+	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ(), time.Now}, os.Args[1:]), os.Stderr))
 }
 
 // exitCode reports an error and gives the code to leave with: 0 only on success.

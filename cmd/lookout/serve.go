@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 	_ "time/tzdata" // the zones, where the machine has none
@@ -18,6 +17,7 @@ import (
 	"lookout/bot/sqlitestore"
 	"lookout/channels/api"
 	"lookout/channels/desk"
+	"lookout/channels/email"
 	"lookout/channels/sms"
 	"lookout/channels/widget"
 	"lookout/content"
@@ -55,10 +55,7 @@ func (c *serveCmd) Run(e *env) error {
 
 // load reads and checks everything, and reports all faults at once.
 func (c *serveCmd) load(e *env) (*settings, *content.Pack, *bot.Service, error) {
-	s, err := loadSettings(c.Settings, e.getenv, os.Environ())
-	if s == nil {
-		return nil, nil, nil, err
-	}
+	s, err := loadSettings(c.Settings, e)
 	s.defaults()
 	faults := []error{err, s.check()}
 	pack, err := s.pack()
@@ -97,13 +94,14 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return fail(err)
 	}
-	p.bot, err = bot.New(ctx, bot.Config{
-		Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log,
-		Outlets: map[string]bot.Outlet{
-			widget.Channel: {Sender: widget.Sender{}, Lease: 30 * time.Second},
-			sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
-		},
-	})
+	outlets := map[string]bot.Outlet{
+		widget.Channel: {Sender: widget.Sender{}, Lease: 30 * time.Second},
+		sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
+	}
+	if s.SMTP.Address != "" {
+		outlets[email.Channel] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
+	}
+	p.bot, err = bot.New(ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
 	if err != nil {
 		return fail(err)
 	}

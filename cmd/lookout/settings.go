@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"lookout/bot"
+	"lookout/channels/email"
 	"lookout/channels/sms"
 	"lookout/content"
 )
@@ -34,6 +35,13 @@ type settings struct {
 		APIURL              string  `yaml:"api_url"`
 		PerSecond           float64 `yaml:"per_second"`
 	} `yaml:"twilio"`
+	SMTP struct { // pages by e-mail; without an address none go
+		Address  string `yaml:"address"`
+		Security string `yaml:"security"`
+		User     string `yaml:"user"`
+		Password string `yaml:"password"`
+		From     string `yaml:"from"`
+	} `yaml:"smtp"`
 	Service serviceSettings `yaml:"service"`
 }
 
@@ -60,6 +68,7 @@ type serviceSettings struct {
 type dutySettings struct {
 	Name  string `yaml:"name"`
 	Phone string `yaml:"phone"`
+	Email string `yaml:"email"`
 }
 
 // variables are the settings that the environment may give.
@@ -68,12 +77,14 @@ func (s *settings) variables() map[string]*string {
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
+		"LOOKOUT_SMTP_ADDRESS": &s.SMTP.Address, "LOOKOUT_SMTP_SECURITY": &s.SMTP.Security, "LOOKOUT_SMTP_USER": &s.SMTP.User,
+		"LOOKOUT_SMTP_PASSWORD": &s.SMTP.Password, "LOOKOUT_SMTP_FROM": &s.SMTP.From,
 	}
 }
 
 // loadSettings reads the file (none: only the environment and what follows from
 // it) and the environment. A misspelt setting is an error.
-func loadSettings(path string, getenv func(string) string, environ []string) (*settings, error) {
+func loadSettings(path string, e *env) (*settings, error) {
 	s := &settings{}
 	var faults []error
 	data, err := os.ReadFile(path)
@@ -93,14 +104,12 @@ func loadSettings(path string, getenv func(string) string, environ []string) (*s
 		faults = append(faults, fmt.Errorf("settings: %w", err))
 	}
 	variables := s.variables()
-	for name, to := range variables {
-		if value := getenv(name); value != "" {
+	for _, line := range e.environ {
+		name, value, _ := strings.Cut(line, "=")
+		switch to := variables[name]; {
+		case to != nil && value != "":
 			*to = value
-		}
-	}
-	for _, line := range environ {
-		name, _, _ := strings.Cut(line, "=")
-		if strings.HasPrefix(name, "LOOKOUT_") && variables[name] == nil && !slices.Contains(notSettings, name) {
+		case to == nil && strings.HasPrefix(name, "LOOKOUT_"):
 			faults = append(faults, fmt.Errorf("%s: there is no such setting: the ones that the environment can give are in docs/settings.md", name))
 		}
 	}
@@ -108,9 +117,6 @@ func loadSettings(path string, getenv func(string) string, environ []string) (*s
 }
 
 const defaultSettings = "lookout.yaml"
-
-// notSettings are variables of ours that are no settings: they steer the tests.
-var notSettings = []string{"LOOKOUT_KILLS"}
 
 // defaults fills in what is not set.
 func (s *settings) defaults() {
@@ -185,6 +191,13 @@ func (s *settings) check() error {
 	}
 	if t.PerSecond < 0 {
 		fault("twilio.per_second", "must not be below 0")
+	}
+	if s.SMTP.Address != "" {
+		for _, f := range s.mail().Check() {
+			fault("smtp."+f.Field, "%s", f.Problem)
+		}
+	} else if s.SMTP.User != "" || s.SMTP.Password != "" || s.SMTP.From != "" || s.SMTP.Security != "" {
+		fault("smtp.address", "is missing, though other settings of smtp are there: write it like smtp.example.nhs.uk:587")
 	}
 	if s.APIToken != "" && len(s.APIToken) < 16 {
 		fault("api_token", "must have at least 16 characters")
@@ -261,14 +274,39 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		fault("send_until", "must come after send_from")
 	}
 	for i, d := range v.Duty {
-		number, err := sms.ParseNumber(d.Phone)
-		if err != nil || d.Name == "" {
-			fault(fmt.Sprintf("duty[%d]", i), "needs a name, and a phone that %v", sms.ErrNumber)
-			continue
+		name := fmt.Sprintf("duty[%d]", i)
+		duty := bot.Duty{Name: d.Name}
+		if d.Name == "" {
+			fault(name, "needs a name")
 		}
-		team.Duty = append(team.Duty, bot.Duty{Name: d.Name, Addresses: []bot.Address{{Channel: sms.Channel, At: number}}})
+		if d.Phone == "" && d.Email == "" {
+			fault(name, "needs a phone, an e-mail address, or both")
+		}
+		if d.Phone != "" {
+			number, err := sms.ParseNumber(d.Phone)
+			if err != nil {
+				fault(name+".phone", "%v", err)
+			}
+			duty.Addresses = append(duty.Addresses, bot.Address{Channel: sms.Channel, At: number})
+		}
+		if d.Email != "" {
+			switch {
+			case !email.ParseAddress(d.Email):
+				fault(name+".email", "is not an e-mail address like ann@example.nhs.uk")
+			case s.SMTP.Address == "":
+				fault(name+".email", "cannot be paged without a mail server: set smtp.address")
+			}
+			duty.Addresses = append(duty.Addresses, bot.Address{Channel: email.Channel, At: d.Email})
+		}
+		team.Duty = append(team.Duty, duty)
 	}
 	return team, errors.Join(faults...)
+}
+
+// mail is how mail leaves.
+func (s *settings) mail() email.Config {
+	m := &s.SMTP
+	return email.Config{Address: m.Address, Security: m.Security, User: m.User, Password: m.Password, From: m.From}
 }
 
 // pack loads the content of the settings.

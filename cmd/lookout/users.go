@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/alexedwards/argon2id"
 
@@ -35,7 +34,7 @@ var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelis
 
 // Run adds a user; lookout may be serving at the same time.
 func (c *usersAddCmd) Run(e *env) error {
-	s, err := loadSettings(c.Settings, e.getenv, nil)
+	s, err := loadSettings(c.Settings, e)
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func (c *usersAddCmd) Run(e *env) error {
 	if name == "" {
 		name, _, _ = strings.Cut(c.Email, "@")
 	}
-	if err := b.PutUser(e.ctx, bot.User{Email: c.Email, Name: name, Role: bot.Role(c.Role), Password: hash, Created: time.Now()}); err != nil {
+	if err := b.PutUser(e.ctx, bot.User{Email: c.Email, Name: name, Role: bot.Role(c.Role), Password: hash, Created: e.now()}); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.out, "%s may sign in at %s/desk/ with the password %s\nShe should change it at her first sign-in. It is not kept anywhere else.\n", c.Email, s.PublicURL, password)
