@@ -198,7 +198,7 @@ const (
 
 // Row is one concern of one person in the open-access queue.
 type Row struct {
-	ID          string       `json:"id"`
+	ID          string       `json:"id"` // patient id + "-r" + number
 	Service     string       `json:"service"`
 	Patient     string       `json:"patient"`
 	PatientName string       `json:"patient_name"`

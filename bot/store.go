@@ -2,6 +2,9 @@ package bot
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,8 +29,9 @@ type Store interface {
 
 	// Commit makes a change durable, whole. When it returns nil, everything in
 	// the change is on disk. [ErrDuplicate]: a change with this Key was committed
-	// before, nothing was done now. [ErrConflict]: the record is no longer at
-	// Base, nothing was done. Duplicate wins over conflict.
+	// before, for whomever, nothing was done now. [ErrConflict]: the record is no
+	// longer at Base, nothing was done. Duplicate wins over conflict. [ErrInvalid]:
+	// the change does not hold together, see [Change.Check].
 	Commit(ctx context.Context, change Change) error
 
 	// Due lists up to limit patients whose earliest wake is at or before now,
@@ -114,13 +118,60 @@ type Change struct {
 	Entries []Entry
 	// Rows are written as they stand here (new ones, and those that changed).
 	Rows []Row
-	// Send are new messages to go out; Cancel are ids of messages that shall not
-	// go any more, if they have not been claimed yet.
+	// Send are new messages to go out; Cancel are ids of hers that shall not go any
+	// more, if they have not been claimed yet. One that is not there is no error.
 	Send   []Outgoing
 	Cancel []string
 	// Audit is kept with the change: an act and the record of who did it stand or
 	// fall together.
 	Audit []AuditEntry
+}
+
+// Check refuses a change that a store could not keep whole: all that is in it
+// must be hers. A store may find a row or a message by its id alone (see
+// [OwnerOf]), and may keep patients apart from each other. [ErrInvalid].
+func (c *Change) Check() error {
+	patient := c.Record.Patient.ID
+	if patient == "" {
+		return fmt.Errorf("%w: a change without a patient", ErrInvalid)
+	}
+	for i := range c.Rows {
+		if owner, _, ok := OwnerOf(c.Rows[i].ID, RowMark); !ok || owner != patient {
+			return fmt.Errorf("%w: row %q is not of patient %q: its id must be hers, %q and a number", ErrInvalid, c.Rows[i].ID, patient, RowMark)
+		}
+	}
+	for i := range c.Send {
+		if owner, _, ok := OwnerOf(c.Send[i].ID, MessageMark); !ok || owner != patient {
+			return fmt.Errorf("%w: message %q is not of patient %q: its id must be hers, %q and a number", ErrInvalid, c.Send[i].ID, patient, MessageMark)
+		}
+	}
+	for _, id := range c.Cancel {
+		if owner, _, ok := OwnerOf(id, MessageMark); !ok || owner != patient {
+			return fmt.Errorf("%w: message %q to take back is not of patient %q", ErrInvalid, id, patient)
+		}
+	}
+	return nil
+}
+
+// What stands between a patient's id and the number in the ids of her rows and
+// her messages.
+const (
+	RowMark     = "-r"
+	MessageMark = "-m"
+)
+
+// OwnerOf takes the id of a row or a message apart: whose it is, and its number
+// as it is written. A store may find what belongs to a patient by it.
+func OwnerOf(id, mark string) (patient, number string, ok bool) {
+	i := strings.LastIndex(id, mark)
+	if i <= 0 {
+		return "", "", false
+	}
+	patient, number = id[:i], id[i+len(mark):]
+	if _, err := strconv.ParseUint(number, 10, 63); err != nil || len(number) > 1 && number[0] == '0' {
+		return "", "", false
+	}
+	return patient, number, true
 }
 
 // Due is a patient with something to do.

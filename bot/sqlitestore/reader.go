@@ -297,7 +297,7 @@ func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]b
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	ids, err := s.findIDs(ctx, service, strings.TrimSpace(query), limit)
+	ids, err := s.findIDs(ctx, service, query, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -317,58 +317,27 @@ func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]b
 
 func (s *Store) findIDs(ctx context.Context, service, query string, limit int) ([]string, error) {
 	id := func(scan func(...any) error) (id string, err error) { err = scan(&id); return id, err }
-	if query == "" {
-		return nil, nil
-	}
-	if _, err := time.Parse(time.DateOnly, query); err == nil {
-		found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE birth = ? AND service = ? ORDER BY n LIMIT ?", query, service, limit)
+	q := bot.ParseSearch(query)
+	switch {
+	case q.BirthDate != "":
+		found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE birth = ? AND service = ? ORDER BY n LIMIT ?", q.BirthDate, service, limit)
 		return collect(found, err, id)
-	}
-	if digits, ok := numberLike(query); ok {
-		phone := digits
-		switch {
-		case strings.HasPrefix(phone, "00"):
-			phone = "+" + phone[2:]
-		case strings.HasPrefix(phone, "0"):
-			phone = "+44" + phone[1:]
-		case strings.HasPrefix(strings.TrimSpace(query), "+"):
-			phone = "+" + phone
-		}
+	case q.Digits != "":
 		found, err := s.read.QueryContext(ctx, `SELECT id FROM patients WHERE nhs = ?1 AND service = ?2
-			UNION SELECT patient FROM addresses WHERE service = ?2 AND channel = 'sms' AND at = ?3 LIMIT ?4`, digits, service, phone, limit)
+			UNION SELECT patient FROM addresses WHERE service = ?2 AND channel = 'sms' AND at = ?3 LIMIT ?4`, q.Digits, service, q.Phone, limit)
 		return collect(found, err, id)
+	case len(q.Words) == 0:
+		return nil, nil
 	}
 	// Every word must begin a part of her name.
-	words := nameParts(query)
-	if len(words) == 0 {
-		return nil, nil
-	}
-	if len(words) > 5 {
-		words = words[:5]
-	}
 	var where []string
 	var args []any
-	for _, w := range words {
+	for _, w := range q.Words {
 		where = append(where, "SELECT patient FROM names WHERE service = ? AND part >= ? AND part < ?")
 		args = append(args, service, w, w+"\U0010FFFF")
 	}
 	found, err := s.read.QueryContext(ctx, strings.Join(where, " INTERSECT ")+" ORDER BY patient LIMIT ?", append(args, limit)...)
 	return collect(found, err, id)
-}
-
-// numberLike gives the digits of a query that is a number as people write it.
-func numberLike(query string) (string, bool) {
-	var digits strings.Builder
-	for _, r := range query {
-		switch {
-		case r >= '0' && r <= '9':
-			digits.WriteRune(r)
-		case strings.ContainsRune(" -+().", r):
-		default:
-			return "", false
-		}
-	}
-	return digits.String(), digits.Len() >= 6
 }
 
 // Patients lists people by id.

@@ -9,9 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/text/unicode/norm"
 
 	"lookout/bot"
 )
@@ -145,10 +142,13 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 			ON CONFLICT (id) DO UPDATE SET state = ?4, level = ?5, due = ?6, opened = ?7, closed = ?8, row = ?9`: &st.putRow,
 		`INSERT INTO outgoing (id, channel, recipient, priority, not_before, created, state, message) VALUES (?,?,?,?,?,?,0,?)`: &st.insertOutgoing,
 		"UPDATE outgoing SET state = 6 WHERE id = ? AND state = 0":                                                              &st.cancelOutgoing,
-		"DELETE FROM addresses WHERE patient = ?":                                                                               &st.dropAddresses,
-		"INSERT INTO addresses (service, channel, at, patient) VALUES (?,?,?,?)":                                                &st.putAddress,
-		"DELETE FROM names WHERE patient = ?":                                                                                   &st.dropNames,
-		"INSERT OR IGNORE INTO names (service, part, patient) VALUES (?,?,?)":                                                   &st.putName,
+		// An address that stays hers keeps its place in the order of who came to have it.
+		`DELETE FROM addresses WHERE patient = ?1 AND (service <> ?3 OR NOT EXISTS
+			(SELECT 1 FROM json_each(?2) WHERE value ->> 'channel' = addresses.channel AND value ->> 'at' = addresses.at))`: &st.dropAddresses,
+		`INSERT INTO addresses (service, channel, at, patient) SELECT ?1, ?2, ?3, ?4
+			WHERE NOT EXISTS (SELECT 1 FROM addresses WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4)`: &st.putAddress,
+		"DELETE FROM names WHERE patient = ?":                                 &st.dropNames,
+		"INSERT OR IGNORE INTO names (service, part, patient) VALUES (?,?,?)": &st.putName,
 		// What may leave: due, not leased, nothing of the same recipient on its
 		// way, and nothing of hers that should go before it.
 		`SELECT o.n, o.id, o.fence, o.attempts, o.unsettled, o.state, o.not_before, o.message FROM outgoing o
@@ -185,10 +185,10 @@ func stateNumber(s bot.OutState) int { return slices.Index(states, s) }
 
 // Commit makes a change durable, whole.
 func (s *Store) Commit(ctx context.Context, c bot.Change) error {
-	p := &c.Record.Patient
-	if p.ID == "" {
-		return fmt.Errorf("%w: a change without a patient", bot.ErrInvalid)
+	if err := c.Check(); err != nil {
+		return err
 	}
+	p := &c.Record.Patient
 	// All encoding happens here, on the caller's time.
 	record, err := json.Marshal(&c.Record)
 	if err != nil {
@@ -300,7 +300,11 @@ func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
 	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who); err != nil {
 		return err
 	}
-	if _, err := s.stmt.dropAddresses.ExecContext(ctx, p.ID); err != nil {
+	addresses, err := json.Marshal(p.Addresses)
+	if err != nil {
+		return err
+	}
+	if _, err := s.stmt.dropAddresses.ExecContext(ctx, p.ID, addresses, p.Service); err != nil {
 		return err
 	}
 	for _, a := range p.Addresses {
@@ -311,42 +315,12 @@ func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
 	if _, err := s.stmt.dropNames.ExecContext(ctx, p.ID); err != nil {
 		return err
 	}
-	for _, part := range nameParts(p.GivenName + " " + p.FamilyName) {
+	for _, part := range bot.NameParts(p.GivenName + " " + p.FamilyName) {
 		if _, err := s.stmt.putName.ExecContext(ctx, p.Service, part, p.ID); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// nameParts folds a name: lower case, no accents, one word each; apostrophes
-// and hyphens divide and join, so that O'Brien is found as "obrien" and as "brien".
-func nameParts(name string) []string {
-	var parts []string
-	for word := range strings.FieldsSeq(fold(name)) {
-		parts = append(parts, strings.Map(letters, word))
-		if pieces := strings.FieldsFunc(word, func(r rune) bool { return letters(r) < 0 }); len(pieces) > 1 {
-			parts = append(parts, pieces...)
-		}
-	}
-	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
-}
-
-func letters(r rune) rune {
-	if unicode.IsLetter(r) || unicode.IsDigit(r) {
-		return r
-	}
-	return -1
-}
-
-// fold is lower case without accents.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Mn, r) {
-			return -1
-		}
-		return r
-	}, norm.NFD.String(strings.ToLower(s)))
 }
 
 func nextWake(wakes []bot.Wake) any {

@@ -67,6 +67,17 @@ func Run(t *testing.T, h Harness) {
 		"Stats":                         stats,
 		"ClosedAndCancelled":            closedAndCancelled,
 		"HostileWords":                  hostileWords,
+		"OneKeyForOnePatient":           oneKeyForOnePatient,
+		"ARefusedChangeLeavesItsKey":    aRefusedChangeLeavesItsKey,
+		"OnlyWhatIsHers":                onlyWhatIsHers,
+		"ASharedNumberKeepsItsOrder":    aSharedNumberKeepsItsOrder,
+		"OneOnItsWayToATelephone":       oneOnItsWayToATelephone,
+		"AReceiptMakesWay":              aReceiptMakesWay,
+		"ARetryKeepsItsPlace":           aRetryKeepsItsPlace,
+		"LimitsTakeTheFirstOfAll":       limitsTakeTheFirstOfAll,
+		"ARowMayOpenAgain":              aRowMayOpenAgain,
+		"ErasedMayBeginAnew":            erasedMayBeginAnew,
+		"ValuesAreBytes":                valuesAreBytes,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -309,18 +320,24 @@ func eightWritersLoseNothing(t *testing.T, h Harness) {
 // (their message's id is taken already), at once, so that they share a group.
 func aFaultTakesNoNeighbourDown(t *testing.T, h Harness) {
 	s := open(t, h)
-	taken := change(patient(9999))
-	taken.Send = []bot.Outgoing{{ID: "taken", To: bot.Address{Channel: "sms", At: "+447700900999"}, Text: "x"}}
-	must(t, s.Commit(ctx, taken))
-	var wg sync.WaitGroup
+	change := func(rec bot.Record) bot.Change {
+		c := change(rec)
+		c.Entries = []bot.Entry{{Kind: bot.EntryNote, Text: "x"}}
+		c.Send = []bot.Outgoing{{ID: rec.Patient.ID + "-m1", Service: service, Patient: rec.Patient.ID, To: rec.Patient.Addresses[0], Text: "x"}}
+		return c
+	}
+	var changes []bot.Change
 	for i := range 64 {
+		rec := patient(i)
+		if i%8 == 0 {
+			must(t, s.Commit(ctx, change(rec)))
+			rec = load(t, s, rec.Patient.ID)
+		}
+		changes = append(changes, change(rec))
+	}
+	var wg sync.WaitGroup
+	for i, c := range changes {
 		wg.Go(func() {
-			c := change(patient(i))
-			c.Entries = []bot.Entry{{Kind: bot.EntryNote, Text: "x"}}
-			c.Send = []bot.Outgoing{{ID: fmt.Sprintf("m%d", i), To: c.Record.Patient.Addresses[0], Text: "x"}}
-			if i%8 == 0 {
-				c.Send[0].ID = "taken"
-			}
 			err := s.Commit(ctx, c)
 			switch {
 			case i%8 == 0 && !errors.Is(err, bot.ErrUnavailable):
@@ -331,10 +348,12 @@ func aFaultTakesNoNeighbourDown(t *testing.T, h Harness) {
 		})
 	}
 	wg.Wait()
-	for i := range 64 {
-		_, err := s.Load(ctx, patient(i).Patient.ID)
-		if bad := i%8 == 0; bad != errors.Is(err, bot.ErrNotFound) {
-			t.Errorf("patient %d (bad %v): %v", i, bad, err)
+	for i, c := range changes {
+		id := c.Record.Patient.ID
+		entries, err := s.Journal(ctx, id, 0, 0)
+		must(t, err)
+		if got := load(t, s, id); got.Version != 1 || len(entries) != 1 {
+			t.Errorf("patient %d is at version %d with %d entries, want her one good change", i, got.Version, len(entries))
 		}
 	}
 }
@@ -433,7 +452,7 @@ func addressesFollowTheRecord(t *testing.T, h Harness) {
 func outbox(t *testing.T, s bot.Store, messages ...bot.Outgoing) {
 	t.Helper()
 	for i, m := range messages {
-		m.ID = fmt.Sprintf("m%d", i)
+		m.ID = message(i)
 		m.Service, m.State, m.CreatedAt = service, bot.OutPending, t0
 		if m.To.Channel == "" {
 			m.To.Channel = "sms"
@@ -445,6 +464,9 @@ func outbox(t *testing.T, s bot.Store, messages ...bot.Outgoing) {
 	}
 }
 
+// message is the id of the nth message of an [outbox].
+func message(n int) string { return patient(100+n).Patient.ID + "-m1" }
+
 func claim(t *testing.T, s bot.Store, now time.Time, limit int) []bot.Outgoing {
 	t.Helper()
 	out, err := s.ClaimOutgoing(ctx, "sms", now, time.Minute, limit)
@@ -452,9 +474,12 @@ func claim(t *testing.T, s bot.Store, now time.Time, limit int) []bot.Outgoing {
 	return out
 }
 
+// idsOf names messages of an [outbox] m0, m1, …
 func idsOf(out []bot.Outgoing) (ids []string) {
 	for _, o := range out {
-		ids = append(ids, o.ID)
+		n := 0
+		fmt.Sscanf(o.ID, service+"-p%d-m1", &n)
+		ids = append(ids, fmt.Sprintf("m%d", n-100))
 	}
 	return ids
 }
@@ -564,13 +589,18 @@ func cancelOnlyWhatIsNotClaimed(t *testing.T, h Harness) {
 	s := open(t, h)
 	outbox(t, s, bot.Outgoing{To: to("a")}, bot.Outgoing{To: to("b")})
 	claimed := claim(t, s, t0, 1)[0]
-	c := change(patient(1))
-	c.Cancel = []string{"m0", "m1", "m-unknown"}
-	must(t, s.Commit(ctx, c))
+	if claimed.ID != message(0) {
+		t.Fatalf("claimed %s, want the older one", claimed.ID)
+	}
+	for i := range 2 {
+		c := change(load(t, s, patient(100+i).Patient.ID))
+		c.Cancel = []string{message(i), c.Record.Patient.ID + "-m77"}
+		must(t, s.Commit(ctx, c))
+	}
 	if o, _ := s.Outgoing(ctx, claimed.ID); o.State != bot.OutSending {
 		t.Errorf("a claimed message is %s after a cancel, want sending", o.State)
 	}
-	if o, _ := s.Outgoing(ctx, "m1"); o.State != bot.OutCancelled {
+	if o, _ := s.Outgoing(ctx, message(1)); o.State != bot.OutCancelled {
 		t.Errorf("a waiting message is %s after a cancel", o.State)
 	}
 	if got := claim(t, s, t0, 10); len(got) != 0 {
@@ -585,7 +615,7 @@ func deliveryOnlyMovesForward(t *testing.T, h Harness) {
 		order := rand.New(rand.NewPCG(1, uint64(trial))).Perm(3)
 		var messages []bot.Outgoing
 		c := change(patient(trial))
-		id := fmt.Sprintf("f%d", trial)
+		id := c.Record.Patient.ID + "-m1"
 		messages = append(messages, bot.Outgoing{ID: id, To: to(id), State: bot.OutPending, CreatedAt: t0})
 		c.Send = messages
 		must(t, s.Commit(ctx, c))
@@ -632,7 +662,7 @@ func settleTwiceAndRetry(t *testing.T, h Harness) {
 }
 
 func row(n int, level triage.Level, due time.Duration, state bot.RowState) bot.Row {
-	return bot.Row{ID: fmt.Sprintf("r%d", n), Service: service, Patient: patient(n).Patient.ID, Level: level, State: state,
+	return bot.Row{ID: patient(n).Patient.ID + "-r1", Service: service, Patient: patient(n).Patient.ID, Level: level, State: state,
 		OpenedAt: t0.Add(time.Duration(n) * time.Second), DueAt: t0.Add(due), ClosedAt: t0.Add(time.Duration(n) * time.Hour)}
 }
 
@@ -643,9 +673,9 @@ func queueOrder(t *testing.T, h Harness) {
 		row(3, triage.Urgent, time.Hour, bot.Open), row(4, triage.Urgent, time.Hour, bot.Open), row(5, triage.Routine, 0, bot.Snoozed),
 		row(6, triage.Emergency, 0, bot.Closed), row(7, triage.Soon, 0, bot.Closed),
 	} {
-		n := 0
-		fmt.Sscanf(r.ID, "r%d", &n)
-		c := change(patient(n))
+		rec := patient(0)
+		rec.Patient.ID = r.Patient
+		c := change(rec)
 		c.Rows = []bot.Row{r}
 		must(t, s.Commit(ctx, c))
 	}
@@ -665,7 +695,9 @@ func queueOrder(t *testing.T, h Harness) {
 		must(t, err)
 		var got []string
 		for _, r := range rows {
-			got = append(got, r.ID)
+			n := 0
+			fmt.Sscanf(r.Patient, service+"-p%d", &n)
+			got = append(got, fmt.Sprintf("r%d", n))
 		}
 		if !slices.Equal(got, x.want) {
 			t.Errorf("%+v: %v, want %v", x.filter, got, x.want)
@@ -864,8 +896,11 @@ func stats(t *testing.T, h Harness) {
 	s := open(t, h)
 	c := change(patient(1))
 	c.Record.Wakes = []bot.Wake{{Key: "x", At: t0.Add(-time.Hour)}}
-	c.Rows = []bot.Row{row(1, triage.Urgent, time.Hour, bot.Open), row(2, triage.Soon, 2*time.Hour, bot.Claimed), row(3, triage.Soon, 0, bot.Closed)}
-	c.Send = []bot.Outgoing{{ID: "m", To: to("a"), CreatedAt: t0, State: bot.OutPending}}
+	c.Rows = []bot.Row{row(1, triage.Urgent, time.Hour, bot.Open), row(1, triage.Soon, 2*time.Hour, bot.Claimed), row(1, triage.Soon, 0, bot.Closed)}
+	for i := range c.Rows {
+		c.Rows[i].ID = fmt.Sprintf("%s-r%d", c.Record.Patient.ID, i+1)
+	}
+	c.Send = []bot.Outgoing{{ID: c.Record.Patient.ID + "-m1", To: to("a"), CreatedAt: t0, State: bot.OutPending}}
 	must(t, s.Commit(ctx, c))
 	got, err := s.Stats(ctx, t0)
 	must(t, err)
