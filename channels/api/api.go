@@ -53,6 +53,7 @@ const maxBody = 64 << 10
 
 // Register puts every route of the API on a mux.
 func (a *API) Register(mux *http.ServeMux) {
+	allowed := make(map[string]string) // method by path: each has one
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /api/v1/patients":              a.enrol,
 		"GET /api/v1/patients/{id}":          a.patient,
@@ -65,9 +66,20 @@ func (a *API) Register(mux *http.ServeMux) {
 		"POST /api/v1/queue/{id}/close":      a.act("close row", a.close),
 	} {
 		mux.Handle(pattern, a.authorised(handle))
+		method, path, _ := strings.Cut(pattern, " ")
+		allowed[path] = method
 	}
-	mux.Handle("/api/v1/", a.authorised(func(w http.ResponseWriter, r *http.Request) error {
-		return &problem{Status: http.StatusNotFound, Title: "Not found", Detail: "There is no such address, or not with this method: see /openapi.json."}
+	for path, method := range allowed {
+		if method == http.MethodGet {
+			method = "GET, HEAD"
+		}
+		mux.Handle(path, a.authorised(func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("Allow", method)
+			return &problem{Status: http.StatusMethodNotAllowed, Title: "Method not allowed", Detail: "This address takes " + method + "."}
+		}))
+	}
+	mux.Handle("/api/", a.authorised(func(w http.ResponseWriter, r *http.Request) error {
+		return &problem{Status: http.StatusNotFound, Title: "Not found", Detail: "There is no such address: see /openapi.json."}
 	}))
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -324,6 +336,11 @@ func view(r bot.Row) rowView {
 }
 
 func (a *API) queue(w http.ResponseWriter, r *http.Request) error {
+	for name := range r.URL.Query() {
+		if name != "state" {
+			return &bot.FieldError{Field: "query", Problem: "has a parameter that is not known: only state is"}
+		}
+	}
 	filter := bot.QueueFilter{Limit: 1000}
 	switch state := r.URL.Query().Get("state"); state {
 	case "":

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -152,6 +153,52 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	}
 	call(t, h, router, "POST", "/api/v1/patients", `{`, 400)
 	call(t, h, router, "POST", "/api/v1/patients", `{"given_name":"`+strings.Repeat("x", 70_000)+`"}`, 413)
+}
+
+// Every refusal is a problem detail with the status that the fault has in HTTP: for
+// an address that is not there, a method that it does not take, a body of another kind.
+func TestRefusalsAreProblems(t *testing.T) {
+	h := serve(t)
+	doc, _ := contract(t)
+	try := func(method, path, kind, bearer string, want int) http.Header {
+		t.Helper()
+		r := httptest.NewRequest(method, path, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", kind)
+		r.Header.Set("Authorization", "Bearer "+bearer)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var p problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); method != http.MethodHead && (err != nil || p.Status != want || p.Title == "" || p.Detail == "" || p.Type != "about:blank") {
+			t.Errorf("%s %s: %v, %s", method, path, err, w.Body)
+		}
+		if w.Code != want || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s %s: %d with %v, want %d", method, path, w.Code, w.Header(), want)
+		}
+		return w.Header()
+	}
+	for template, item := range doc.Paths.Map() {
+		if !strings.HasPrefix(template, "/api/") {
+			continue
+		}
+		path := strings.ReplaceAll(template, "{id}", "nobody")
+		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			if item.GetOperation(method) != nil {
+				if method == "POST" {
+					try(method, path, "text/csv", token, 415)
+				}
+				continue
+			}
+			if allow := try(method, path, "application/json", token, 405).Get("Allow"); allow == "" || strings.Contains(allow, method) {
+				t.Errorf("%s %s: it says that it takes %q", method, path, allow)
+			}
+		}
+		try("DELETE", path, "application/json", "wrong", 401)
+	}
+	for _, path := range []string{"/api/", "/api/v1/", "/api/v1/nothing", "/api/v2/queue", "/api/v1/patients/nobody/nothing"} {
+		try("GET", path, "application/json", token, 404)
+		try("GET", path, "application/json", "wrong", 401)
+	}
+	try("GET", "/api/v1/queue?stat=open", "application/json", token, 422)
 }
 
 func TestTokenIsRequired(t *testing.T) {

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -229,56 +226,12 @@ func (t *tab) signIn(url, email, password string) {
 	t.reads("The queue")
 }
 
-// theDemo runs the demo as a user starts it, and gives its address.
+// theDemo runs the demo as a user starts it, on a Tuesday morning, and gives its address.
 func theDemo(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	listener.Close()
-	dir := filepath.Join(t.TempDir(), "demo") // taken away after the demo has ended
-	ctx, cancel := context.WithCancel(context.Background())
-	said, out := io.Pipe()
-	ended := make(chan error, 1)
-	go func() {
-		err := run(&env{ctx, strings.NewReader(""), out, &bytes.Buffer{}, nil, time.Now}, []string{"demo", "--dir", dir, "--addr", addr})
-		out.CloseWithError(io.EOF)
-		ended <- err
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the demo ended with: %v", err)
-		}
-	})
-	ready := make(chan bool)
-	go func() { // the last thing that it says is how to end it
-		var all []byte
-		buffer := make([]byte, 4096)
-		for {
-			n, err := said.Read(buffer)
-			all = append(all, buffer[:n]...)
-			if bytes.Contains(all, []byte("Ctrl-C")) {
-				close(ready)
-				io.Copy(io.Discard, said)
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	select {
-	case <-ready:
-	case err := <-ended:
-		ended <- nil
-		t.Fatalf("the demo does not start: %v", err)
-	case <-time.After(patience * 3):
-		t.Fatal("the demo does not come up")
-	}
-	return "http://" + addr
+	url, stop := demoAt(t, time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), filepath.Join(t.TempDir(), "demo"))
+	t.Cleanup(stop)
+	return url
 }
 
 // The whole job on the screen: she answers on her phone, the row stands on the desk
