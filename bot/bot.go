@@ -90,6 +90,8 @@ const (
 	drawerPacks = "packs"
 	drawerLinks = "chat-link" // key: hex(sha256(token)); value: {"patient": id}
 	drawerUsers = "users"
+	// key: hex(sha256(token)); value: her e-mail address
+	drawerInvites = "desk-invite"
 )
 
 // New makes a Bot, and keeps the content in the store for the talks that will

@@ -2,10 +2,6 @@ package bot
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -400,18 +396,15 @@ const linkLives = 7 * 24 * time.Hour
 
 // NewLink makes a one-time link to her chat.
 func (b *Bot) NewLink(ctx context.Context, patient string) (string, error) {
-	token := make([]byte, 24)
-	rand.Read(token)
-	text := base64.RawURLEncoding.EncodeToString(token)
-	sum := sha256.Sum256([]byte(text))
+	token, key := newToken()
 	value, err := json.Marshal(map[string]string{"patient": patient})
 	if err != nil {
 		return "", err
 	}
-	if err := b.store.PutValue(ctx, drawerLinks, hex.EncodeToString(sum[:]), value, b.now().Add(linkLives)); err != nil {
+	if err := b.store.PutValue(ctx, drawerLinks, key, value, b.now().Add(linkLives)); err != nil {
 		return "", fmt.Errorf("keep the link: %w", err)
 	}
-	return b.linkBase + "/chat?k=" + text, nil
+	return b.linkBase + "/chat?k=" + token, nil
 }
 
 // SendLink texts her a one-time link to her chat.
@@ -445,61 +438,6 @@ func Audited(ctx context.Context, e AuditEntry) context.Context {
 // AuditLog reads what was kept, oldest first, with Seq above after.
 func (b *Bot) AuditLog(ctx context.Context, after int64, limit int) ([]AuditEntry, error) {
 	return b.store.AuditLog(ctx, after, limit)
-}
-
-// User gives a member of the team by e-mail address. [ErrNotFound].
-func (b *Bot) User(ctx context.Context, email string) (User, error) {
-	value, err := b.store.Value(ctx, drawerUsers, strings.ToLower(email), b.now())
-	if err != nil {
-		return User{}, err
-	}
-	var u User
-	if err := json.Unmarshal(value, &u); err != nil {
-		return User{}, fmt.Errorf("user: %w", err)
-	}
-	if u.Service != b.service.ID {
-		return User{}, ErrNotFound
-	}
-	return u, nil
-}
-
-// PutUser keeps a member of the team, new or changed.
-func (b *Bot) PutUser(ctx context.Context, u User) error {
-	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
-	if u.Email == "" || !strings.Contains(u.Email, "@") {
-		return &FieldError{"email", "is not an e-mail address"}
-	}
-	switch u.Role {
-	case Nurse, Lead, Admin, Auditor:
-	default:
-		return &FieldError{"role", "must be nurse, lead, admin or auditor"}
-	}
-	u.Service = b.service.ID
-	value, err := json.Marshal(u)
-	if err != nil {
-		return err
-	}
-	return b.store.PutValue(ctx, drawerUsers, u.Email, value, time.Time{})
-}
-
-// Users lists the team, by e-mail address.
-func (b *Bot) Users(ctx context.Context) ([]User, error) {
-	values, err := b.store.Values(ctx, drawerUsers, b.now())
-	if err != nil {
-		return nil, err
-	}
-	var users []User
-	for _, value := range values {
-		var u User
-		if err := json.Unmarshal(value, &u); err != nil {
-			return nil, fmt.Errorf("user: %w", err)
-		}
-		if u.Service == b.service.ID {
-			users = append(users, u)
-		}
-	}
-	slices.SortFunc(users, func(x, y User) int { return strings.Compare(x.Email, y.Email) })
-	return users, nil
 }
 
 // Seen says whether a change with this key was committed.

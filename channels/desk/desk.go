@@ -19,13 +19,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/alexedwards/scs/v2"
-	"golang.org/x/time/rate"
 
 	"lookout/bot"
 	"lookout/content"
@@ -51,6 +49,11 @@ type Bot interface {
 	Audit(ctx context.Context, entry bot.AuditEntry) error
 	Watch(ctx context.Context) <-chan bot.Hint
 	User(ctx context.Context, email string) (bot.User, error)
+	Users(ctx context.Context) ([]bot.User, error)
+	PutUser(ctx context.Context, u bot.User) error
+	Invite(ctx context.Context, u bot.User) (link string, err error)
+	Invited(ctx context.Context, token string) (bot.User, error)
+	Accept(ctx context.Context, token, hash string) (bot.User, error)
 	Content() *content.Pack
 	Service() *bot.Service
 }
@@ -90,14 +93,11 @@ func New(c Config) (*Desk, error) {
 	if d.pages, err = template.New("").Funcs(d.functions()).Option("missingkey=error").ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
 	}
-	if d.nobody, err = argon2id.CreateHash("nobody has this password", passwordCost); err != nil {
+	if d.nobody, err = HashPassword("nobody has this password"); err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
 	}
 	return d, nil
 }
-
-// passwordCost is OWASP's smallest setting for argon2id: 19 MiB, two passes.
-var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // Register puts every page of the desk on a mux.
 func (d *Desk) Register(mux *http.ServeMux) {
@@ -112,22 +112,32 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	mux.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(nhsuk))))
 	mux.Handle("GET /desk/static/", cached(http.StripPrefix("/desk/static/", http.FileServerFS(assets))))
 	pages := http.NewServeMux()
-	for pattern, handle := range map[string]page{
-		"GET /desk/{$}":                d.queue,
-		"GET /desk/rows/{id}":          d.row,
-		"POST /desk/rows/{id}/take":    d.take,
-		"POST /desk/rows/{id}/release": d.release,
-		"POST /desk/rows/{id}/ring":    d.ring,
-		"POST /desk/rows/{id}/note":    d.note,
-		"POST /desk/rows/{id}/text":    d.text,
-		"GET /desk/rows/{id}/close":    d.closing,
-		"POST /desk/rows/{id}/close":   d.close,
-		"GET /desk/patients/{id}":      d.patient,
-		"POST /desk/search":            d.search,
-		"GET /desk/events":             d.events,
+	for pattern, x := range map[string]struct {
+		handle page
+		roles  []bot.Role
+	}{
+		"GET /desk/{$}":                {d.queue, clinical},
+		"GET /desk/rows/{id}":          {d.row, clinical},
+		"POST /desk/rows/{id}/take":    {d.take, clinical},
+		"POST /desk/rows/{id}/release": {d.release, clinical},
+		"POST /desk/rows/{id}/ring":    {d.ring, clinical},
+		"POST /desk/rows/{id}/note":    {d.note, clinical},
+		"POST /desk/rows/{id}/text":    {d.text, clinical},
+		"GET /desk/rows/{id}/close":    {d.closing, clinical},
+		"POST /desk/rows/{id}/close":   {d.close, clinical},
+		"GET /desk/patients/{id}":      {d.patient, clinical},
+		"POST /desk/search":            {d.search, clinical},
+		"GET /desk/events":             {d.events, clinical},
+		"GET /desk/password":           {d.passwordPage, everybody},
+		"POST /desk/password":          {d.changePassword, everybody},
+		"GET /desk/users":              {d.team, administrative},
+		"POST /desk/users":             {d.invite, administrative},
+		"POST /desk/users/disable":     {d.disable, administrative},
 	} {
-		pages.Handle(pattern, d.signedIn(handle))
+		pages.Handle(pattern, d.signedIn(x.handle, x.roles))
 	}
+	pages.HandleFunc("GET /desk/welcome", d.welcomePage)
+	pages.HandleFunc("POST /desk/welcome", d.welcome)
 	pages.HandleFunc("GET /desk/sign-in", d.signInPage)
 	pages.HandleFunc("POST /desk/sign-in", d.signIn)
 	pages.HandleFunc("POST /desk/sign-out", d.signOut)
@@ -159,13 +169,21 @@ func headers(h http.Handler) http.Handler {
 // page is a page for somebody who is signed in.
 type page func(w http.ResponseWriter, r *http.Request, u bot.User) error
 
-// signedIn lets nobody through who is not, and turns errors into pages.
-func (d *Desk) signedIn(handle page) http.Handler {
+// Who may see what: an administrator reads no word of a patient's.
+var (
+	clinical       = []bot.Role{bot.Nurse, bot.Lead}
+	administrative = []bot.Role{bot.Admin}
+	everybody      = []bot.Role{bot.Nurse, bot.Lead, bot.Admin, bot.Auditor}
+)
+
+// signedIn lets nobody through who is not, or whose role is another, and turns
+// errors into pages.
+func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		email := d.sessions.GetString(r.Context(), "email")
 		u, err := d.Bot.User(r.Context(), email)
-		if email == "" || errors.Is(err, bot.ErrNotFound) || u.Disabled {
+		if email == "" || errors.Is(err, bot.ErrNotFound) || err == nil && (u.Disabled || d.sessions.GetString(r.Context(), "password") != fingerprint(u)) {
 			if r.Method == http.MethodGet {
 				http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
 				return
@@ -174,8 +192,12 @@ func (d *Desk) signedIn(handle page) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
-		if err == nil && u.Role != bot.Nurse && u.Role != bot.Lead {
-			err = bot.ErrRefused
+		if err == nil && !slices.Contains(roles, u.Role) {
+			if u.Role == bot.Admin && r.URL.Path == "/desk/" {
+				http.Redirect(w, r, "/desk/users", http.StatusSeeOther)
+				return
+			}
+			err = fmt.Errorf("%w: this page is not for your role (%s)", bot.ErrRefused, u.Role)
 		}
 		if err == nil {
 			err = handle(w, r, u)
@@ -243,7 +265,8 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // fieldNames is what a nurse calls the fields of the forms.
-var fieldNames = map[string]string{"by": "Your name", "text": "What you write", "text_id": "The text", "outcome": "What came of it", "result": "The result of the call"}
+var fieldNames = map[string]string{"by": "Your name", "text": "What you write", "text_id": "The text", "outcome": "What came of it", "result": "The result of the call",
+	"email": "The e-mail address", "role": "The role"}
 
 // audit keeps who read what. What cannot be audited is not shown.
 func (d *Desk) audit(r *http.Request, u bot.User, did, patient, ref string) error {
@@ -253,86 +276,6 @@ func (d *Desk) audit(r *http.Request, u bot.User, did, patient, ref string) erro
 func entry(r *http.Request, u bot.User, did, patient, ref string) bot.AuditEntry {
 	from, _, _ := net.SplitHostPort(r.RemoteAddr)
 	return bot.AuditEntry{By: u.Email, Did: did, Patient: patient, Ref: ref, From: from}
-}
-
-// attempts bounds how often a password can be tried, for an account and for an address.
-type attempts struct {
-	mu    sync.Mutex
-	by    map[[32]byte]*rate.Limiter
-	swept time.Time
-	hash  sync.Mutex // one hash at a time: each takes 19 MiB
-}
-
-// allow says whether one more try is all right: for an account five at once, then
-// one each 12 seconds; for an address six times that, for a whole ward may sit
-// behind one.
-func (a *attempts) allow(now time.Time, account, address string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.by == nil || now.Sub(a.swept) > time.Hour {
-		a.by, a.swept = make(map[[32]byte]*rate.Limiter), now
-	}
-	limited := func(key string, times int) bool {
-		sum := sha256.Sum256([]byte(key))
-		l := a.by[sum]
-		if l == nil {
-			l = rate.NewLimiter(rate.Every(12*time.Second/time.Duration(times)), 5*times)
-			a.by[sum] = l
-		}
-		return !l.AllowN(now, 1)
-	}
-	overAccount, overAddress := limited("account:"+account, 1), limited("address:"+address, 6)
-	return !overAccount && !overAddress
-}
-
-func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
-	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Fault": ""})
-}
-
-// signIn checks a password. Whatever was wrong, the words and the time are the same.
-func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
-	email := strings.ToLower(strings.TrimSpace(r.FormValue("email")))
-	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !d.attempts.allow(d.Now(), email, from) {
-		w.Header().Set("Retry-After", "60")
-		d.show(w, r, http.StatusTooManyRequests, "sign-in", view{"Title": "Sign in", "Fault": "Too many tries. Wait a minute, then try again."})
-		return
-	}
-	u, err := d.Bot.User(r.Context(), email)
-	if err != nil && !errors.Is(err, bot.ErrNotFound) {
-		d.fail(w, r, err)
-		return
-	}
-	hash := u.Password
-	if err != nil || hash == "" || u.Disabled {
-		hash = d.nobody
-	}
-	d.attempts.hash.Lock()
-	match, hashErr := argon2id.ComparePasswordAndHash(r.FormValue("password"), hash)
-	d.attempts.hash.Unlock()
-	if hashErr != nil || !match || hash == d.nobody {
-		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Fault": "The e-mail address or the password is not right."})
-		return
-	}
-	if err := d.sessions.RenewToken(r.Context()); err != nil {
-		d.fail(w, r, err)
-		return
-	}
-	d.sessions.Put(r.Context(), "email", u.Email)
-	if err := d.audit(r, u, "sign in", "", ""); err != nil {
-		d.fail(w, r, err)
-		return
-	}
-	http.Redirect(w, r, "/desk/", http.StatusSeeOther)
-}
-
-func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
-	if err := d.sessions.Destroy(r.Context()); err != nil {
-		d.fail(w, r, err)
-		return
-	}
-	http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
 }
 
 // functions are what templates may use.
@@ -390,7 +333,19 @@ func (d *Desk) functions() template.FuncMap {
 			}
 			return t.Format("2 January 2006")
 		},
-		"marked":  marked,
+		"marked":   marked,
+		"clinical": func(r bot.Role) bool { return slices.Contains(clinical, r) },
+		"roles": func() []content.Choice {
+			return []content.Choice{{Key: "nurse", Label: "Nurse: works the queue"}, {Key: "lead", Label: "Lead nurse: the same, and answers for it"},
+				{Key: "admin", Label: "Administrator: who may sign in; sees no patients"}, {Key: "auditor", Label: "Auditor: who read and did what; sees no patients"}}
+		},
+		"dict": func(pairs ...any) view { // what a part of a page is given
+			v := view{}
+			for i := 0; i+1 < len(pairs); i += 2 {
+				v[pairs[i].(string)] = pairs[i+1]
+			}
+			return v
+		},
 		"concept": func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Name },
 		"parts":   func(s string) int { return d.Segments(s) },
 		"short": func(s string, n int) string {

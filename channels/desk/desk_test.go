@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/alexedwards/scs/v2/memstore"
 
 	"lookout/bot"
@@ -67,11 +66,11 @@ func newOffice(t *testing.T) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, err := argon2id.CreateHash(password, passwordCost)
+	hash, err := HashPassword(password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for email, role := range map[string]bot.Role{"ann@example.org": bot.Nurse, "bea@example.org": bot.Lead, "al@example.org": bot.Auditor} {
+	for email, role := range map[string]bot.Role{"ann@example.org": bot.Nurse, "bea@example.org": bot.Lead, "al@example.org": bot.Auditor, "ida@example.org": bot.Admin} {
 		if err := b.PutUser(t.Context(), bot.User{Email: email, Name: email, Role: role, Password: hash}); err != nil {
 			t.Fatal(err)
 		}

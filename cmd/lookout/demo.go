@@ -16,9 +16,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alexedwards/argon2id"
-
 	"lookout/bot"
+	"lookout/channels/desk"
 	"lookout/channels/sms/standin"
 )
 
@@ -186,7 +185,7 @@ func (d *demo) start(e *env, c *demoCmd, twilio string) error {
 // seed makes people and three weeks of history, through the real doors.
 func (d *demo) seed(ctx context.Context) error {
 	for _, u := range []bot.User{{Email: "ann@demo.example", Name: "Ann Price", Role: bot.Nurse}, {Email: "bea@demo.example", Name: "Bea Hughes", Role: bot.Lead}} {
-		hash, err := argon2id.CreateHash(demoPassword, passwordCost)
+		hash, err := desk.HashPassword(demoPassword)
 		if err != nil {
 			return err
 		}

@@ -1,20 +1,17 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/base64"
+	"context"
 	"errors"
 	"fmt"
-
-	"github.com/alexedwards/argon2id"
+	"strings"
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
-	"strings"
 )
 
 type usersCmd struct {
-	Add usersAddCmd `cmd:"" help:"Add somebody who may sign in, or change her role; prints a first password."`
+	Add usersAddCmd `cmd:"" help:"Invite somebody to the desk, or change her name or role; prints a link by which she chooses a password."`
 }
 
 type usersAddCmd struct {
@@ -29,18 +26,36 @@ func (*usersAddCmd) Help() string {
 	return "Example:\n  lookout users add ann@example.nhs.uk --role nurse --name \"Ann Price\""
 }
 
-// passwordCost is OWASP's smallest setting for argon2id: 19 MiB, two passes.
-var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+// Run invites a user; lookout may be serving at the same time.
+func (c *usersAddCmd) Run(e *env) (err error) {
+	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+		name := c.Name
+		if name == "" {
+			name, _, _ = strings.Cut(c.Email, "@")
+		}
+		if had, err := b.User(ctx, c.Email); err == nil && c.Name == "" {
+			name = had.Name
+		}
+		link, err := b.Invite(ctx, bot.User{Email: c.Email, Name: name, Role: bot.Role(c.Role)})
+		if err != nil {
+			return err
+		}
+		if err := b.Audit(ctx, bot.AuditEntry{By: "command line", Did: "invite user as " + c.Role, Ref: strings.ToLower(c.Email)}); err != nil {
+			return err
+		}
+		base, _, _ := strings.Cut(link, "/desk/")
+		fmt.Fprintf(e.out, "Give this link to %s, and to nobody else. It opens once, until %s, and there she chooses her password:\n%s\nAfter that she signs in at %s/desk/ with %s. If the link runs out, run this again.\n",
+			name, e.now().Add(bot.InviteLives).Format("2 January 15:04"), link, base, strings.ToLower(c.Email))
+		return nil
+	})
+}
 
-// Run adds a user; lookout may be serving at the same time.
-func (c *usersAddCmd) Run(e *env) error {
-	s, err := loadSettings(c.Settings, e)
-	if err != nil {
-		return err
-	}
+// withBot opens the store of the settings for one command, and closes it again.
+func withBot(e *env, file string, do func(ctx context.Context, b *bot.Bot) error) (err error) {
+	s, faults := loadSettings(file, e)
 	s.defaults()
 	pack, err := s.pack()
-	if err != nil {
+	if err = errors.Join(faults, err); err != nil {
 		return err
 	}
 	team, err := s.team(pack)
@@ -55,25 +70,10 @@ func (c *usersAddCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	b, err := bot.New(e.ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: s.PublicURL})
+	defer func() { err = errors.Join(err, store.Close()) }()
+	b, err := bot.New(e.ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: e.now})
 	if err != nil {
 		return err
 	}
-	random := make([]byte, 12)
-	rand.Read(random)
-	password := base64.RawURLEncoding.EncodeToString(random)
-	hash, err := argon2id.CreateHash(password, passwordCost)
-	if err != nil {
-		return err
-	}
-	name := c.Name
-	if name == "" {
-		name, _, _ = strings.Cut(c.Email, "@")
-	}
-	if err := b.PutUser(e.ctx, bot.User{Email: c.Email, Name: name, Role: bot.Role(c.Role), Password: hash, Created: e.now()}); err != nil {
-		return err
-	}
-	fmt.Fprintf(e.out, "%s may sign in at %s/desk/ with the password %s\nShe should change it at her first sign-in. It is not kept anywhere else.\n", c.Email, s.PublicURL, password)
-	return nil
+	return do(e.ctx, b)
 }

@@ -1,0 +1,135 @@
+package bot
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// User gives a member of the team by e-mail address. [ErrNotFound].
+func (b *Bot) User(ctx context.Context, email string) (User, error) {
+	value, err := b.store.Value(ctx, drawerUsers, strings.ToLower(email), b.now())
+	if err != nil {
+		return User{}, err
+	}
+	var u User
+	if err := json.Unmarshal(value, &u); err != nil {
+		return User{}, fmt.Errorf("user: %w", err)
+	}
+	if u.Service != b.service.ID {
+		return User{}, ErrNotFound
+	}
+	return u, nil
+}
+
+// PutUser keeps a member of the team, new or changed.
+func (b *Bot) PutUser(ctx context.Context, u User) error {
+	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
+	if u.Email == "" || !strings.Contains(u.Email, "@") {
+		return &FieldError{"email", "is not an e-mail address"}
+	}
+	switch u.Role {
+	case Nurse, Lead, Admin, Auditor:
+	default:
+		return &FieldError{"role", "must be nurse, lead, admin or auditor"}
+	}
+	u.Service = b.service.ID
+	value, err := json.Marshal(u)
+	if err != nil {
+		return err
+	}
+	return b.store.PutValue(ctx, drawerUsers, u.Email, value, time.Time{})
+}
+
+// Users lists the team, by e-mail address.
+func (b *Bot) Users(ctx context.Context) ([]User, error) {
+	values, err := b.store.Values(ctx, drawerUsers, b.now())
+	if err != nil {
+		return nil, err
+	}
+	var users []User
+	for _, value := range values {
+		var u User
+		if err := json.Unmarshal(value, &u); err != nil {
+			return nil, fmt.Errorf("user: %w", err)
+		}
+		if u.Service == b.service.ID {
+			users = append(users, u)
+		}
+	}
+	slices.SortFunc(users, func(x, y User) int { return strings.Compare(x.Email, y.Email) })
+	return users, nil
+}
+
+// InviteLives is how long an invitation can be used, once.
+const InviteLives = 7 * 24 * time.Hour
+
+// Invite keeps a member of the team, new or with another name or role, and gives a
+// one-time link by which she chooses a password. A password that she has stays
+// good until then, so that an invitation also helps who has forgotten hers.
+func (b *Bot) Invite(ctx context.Context, u User) (link string, err error) {
+	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
+	switch had, err := b.User(ctx, u.Email); {
+	case err == nil:
+		u.Password, u.Created = had.Password, had.Created
+	case errors.Is(err, ErrNotFound):
+		u.Created = b.now()
+	default:
+		return "", err
+	}
+	if err := b.PutUser(ctx, u); err != nil {
+		return "", err
+	}
+	token, key := newToken()
+	if err := b.store.PutValue(ctx, drawerInvites, key, []byte(u.Email), b.now().Add(InviteLives)); err != nil {
+		return "", fmt.Errorf("keep the invitation: %w", err)
+	}
+	return b.linkBase + "/desk/welcome?k=" + token, nil
+}
+
+// Invited says who an invitation is for, and uses nothing up. [ErrNotFound]: it was
+// used, has run out, or never was.
+func (b *Bot) Invited(ctx context.Context, token string) (User, error) {
+	email, err := b.store.Value(ctx, drawerInvites, tokenKey(token), b.now())
+	if err != nil {
+		return User{}, err
+	}
+	return b.User(ctx, string(email))
+}
+
+// Accept uses an invitation up and sets the password that she chose, as a hash.
+// [ErrNotFound]: somebody was faster, or it has run out.
+func (b *Bot) Accept(ctx context.Context, token, hash string) (User, error) {
+	email, err := b.store.TakeValue(ctx, drawerInvites, tokenKey(token), b.now())
+	if err != nil {
+		return User{}, err
+	}
+	u, err := b.User(ctx, string(email))
+	if err != nil {
+		return User{}, err
+	}
+	u.Password = hash
+	return u, b.PutUser(ctx, u)
+}
+
+// newToken makes what a one-time link carries, and the key that it is kept under.
+func newToken() (token, key string) {
+	random := make([]byte, 24)
+	rand.Read(random)
+	token = base64.RawURLEncoding.EncodeToString(random)
+	return token, tokenKey(token)
+}
+
+// tokenKey is what the store keeps of a token: who reads the store cannot use it.
+func tokenKey(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,262 @@
+package desk
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/time/rate"
+
+	"lookout/bot"
+)
+
+// passwordCost is OWASP's smallest setting for argon2id: 19 MiB, two passes.
+var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// HashPassword makes what is kept of a password.
+func HashPassword(password string) (string, error) {
+	return argon2id.CreateHash(password, passwordCost)
+}
+
+// attempts bounds how often a password can be tried, for an account and for an address.
+type attempts struct {
+	mu    sync.Mutex
+	by    map[[32]byte]*rate.Limiter
+	swept time.Time
+	hash  sync.Mutex // one hash at a time: each takes 19 MiB
+}
+
+// allow says whether one more try is all right: for an account five at once, then
+// one each 12 seconds; for an address six times that, for a whole ward may sit
+// behind one.
+func (a *attempts) allow(now time.Time, account, address string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by == nil || now.Sub(a.swept) > time.Hour {
+		a.by, a.swept = make(map[[32]byte]*rate.Limiter), now
+	}
+	limited := func(key string, times int) bool {
+		sum := sha256.Sum256([]byte(key))
+		l := a.by[sum]
+		if l == nil {
+			l = rate.NewLimiter(rate.Every(12*time.Second/time.Duration(times)), 5*times)
+			a.by[sum] = l
+		}
+		return !l.AllowN(now, 1)
+	}
+	overAccount, overAddress := limited("account:"+account, 1), limited("address:"+address, 6)
+	return !overAccount && !overAddress
+}
+
+// mayTry says whether one more password may be tried, and answers when not.
+func (d *Desk) mayTry(w http.ResponseWriter, r *http.Request, email, page string, v view) bool {
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	if d.attempts.allow(d.Now(), email, from) {
+		return true
+	}
+	w.Header().Set("Retry-After", "60")
+	v["Fault"] = "Too many tries. Wait a minute, then try again."
+	d.show(w, r, http.StatusTooManyRequests, page, v)
+	return false
+}
+
+// matches compares a password with a hash, one at a time.
+func (d *Desk) matches(password, hash string) bool {
+	d.attempts.hash.Lock()
+	defer d.attempts.hash.Unlock()
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	return err == nil && match && hash != d.nobody
+}
+
+func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
+	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Fault": ""})
+}
+
+// signIn checks a password. Whatever was wrong, the words and the time are the same.
+func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	email := strings.ToLower(strings.TrimSpace(r.FormValue("email")))
+	if !d.mayTry(w, r, email, "sign-in", view{"Title": "Sign in"}) {
+		return
+	}
+	u, err := d.Bot.User(r.Context(), email)
+	if err != nil && !errors.Is(err, bot.ErrNotFound) {
+		d.fail(w, r, err)
+		return
+	}
+	hash := u.Password
+	if err != nil || hash == "" || u.Disabled {
+		hash = d.nobody
+	}
+	if !d.matches(r.FormValue("password"), hash) {
+		if u.Email != "" { // what nobody is called may be a password in the wrong field: it is kept nowhere
+			if err := d.audit(r, u, "sign in: refused", "", ""); err != nil {
+				d.fail(w, r, err)
+				return
+			}
+		}
+		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Fault": "The e-mail address or the password is not right."})
+		return
+	}
+	d.begin(w, r, u)
+}
+
+// begin begins a session and shows her first page.
+func (d *Desk) begin(w http.ResponseWriter, r *http.Request, u bot.User) {
+	err := d.sessions.RenewToken(r.Context())
+	if err == nil {
+		d.sessions.Put(r.Context(), "email", u.Email)
+		d.sessions.Put(r.Context(), "password", fingerprint(u))
+		err = d.audit(r, u, "sign in", "", "")
+	}
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/desk/", http.StatusSeeOther)
+}
+
+// fingerprint ties a session to the password that it began with: whoever changes
+// hers is signed out everywhere else.
+func fingerprint(u bot.User) string {
+	sum := sha256.Sum256([]byte(u.Password))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
+	if email := d.sessions.GetString(r.Context(), "email"); email != "" {
+		if err := d.audit(r, bot.User{Email: email}, "sign out", "", ""); err != nil {
+			d.fail(w, r, err)
+			return
+		}
+	}
+	if err := d.sessions.Destroy(r.Context()); err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
+}
+
+// The bounds of a password, in characters. Length is what counts, and no rule about
+// signs and digits (NCSC, "Password administration for system owners").
+const shortest, longest = 12, 200
+
+// weak says what is wrong with a password that somebody chooses; "" when nothing is.
+func weak(password string, u bot.User) string {
+	lower := strings.ToLower(password)
+	mine, _, _ := strings.Cut(strings.ToLower(u.Email), "@")
+	n := utf8.RuneCountInString(password)
+	switch {
+	case n < shortest:
+		return fmt.Sprintf("The new password must have at least %d characters: three words that do not belong together are good", shortest)
+	case n > longest:
+		return fmt.Sprintf("The new password may have at most %d characters", longest)
+	case strings.Contains(lower, "password") || strings.Contains(lower, "lookout") || len(mine) > 2 && strings.Contains(lower, mine):
+		return "The new password is easy to guess: it must not hold your name, “lookout” or “password”"
+	case strings.Count(lower, lower[:1]) == len(lower):
+		return "The new password is one character again and again: choose three words"
+	}
+	return ""
+}
+
+// welcomePage asks an invited member of the team for a password. Looking uses the
+// link up no more than a mail scanner does.
+func (d *Desk) welcomePage(w http.ResponseWriter, r *http.Request) {
+	d.welcomeWith(w, r, r.URL.Query().Get("k"), http.StatusOK, "")
+}
+
+func (d *Desk) welcomeWith(w http.ResponseWriter, r *http.Request, token string, status int, fault string) {
+	u, err := d.Bot.Invited(r.Context(), token)
+	if errors.Is(err, bot.ErrNotFound) || err == nil && u.Disabled {
+		d.show(w, r, http.StatusNotFound, "welcome", view{"Title": "Invitation", "Invited": bot.User{}, "Token": "", "Shortest": shortest})
+		return
+	}
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	d.show(w, r, status, "welcome", view{"Title": "Choose a password", "Invited": u, "Token": token, "Fault": fault, "Shortest": shortest})
+}
+
+// welcome sets the password that she chose, and signs her in.
+func (d *Desk) welcome(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	token, password := r.FormValue("k"), r.FormValue("password")
+	u, err := d.Bot.Invited(r.Context(), token)
+	if err != nil || u.Disabled {
+		d.welcomeWith(w, r, token, http.StatusNotFound, "")
+		return
+	}
+	if fault := weak(password, u); fault != "" {
+		d.welcomeWith(w, r, token, http.StatusUnprocessableEntity, fault)
+		return
+	}
+	hash, err := d.hash(password)
+	if err == nil {
+		err = d.audit(r, u, "choose password by invitation", "", "")
+	}
+	if err == nil {
+		u, err = d.Bot.Accept(r.Context(), token, hash)
+	}
+	if errors.Is(err, bot.ErrNotFound) {
+		d.welcomeWith(w, r, token, http.StatusNotFound, "")
+		return
+	}
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	d.begin(w, r, u)
+}
+
+// hash makes a hash, one at a time.
+func (d *Desk) hash(password string) (string, error) {
+	d.attempts.hash.Lock()
+	defer d.attempts.hash.Unlock()
+	return HashPassword(password)
+}
+
+// passwordPage is where one changes one's own password.
+func (d *Desk) passwordPage(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	d.show(w, r, http.StatusOK, "password", view{"Title": "Your password", "Shortest": shortest})
+	return nil
+}
+
+func (d *Desk) changePassword(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	v := view{"Title": "Your password", "Shortest": shortest}
+	password := r.FormValue("new")
+	fault := weak(password, u)
+	if fault == "" {
+		if !d.mayTry(w, r, u.Email, "password", v) {
+			return nil
+		}
+		if !d.matches(r.FormValue("now"), u.Password) {
+			fault = "Your present password is not right"
+		}
+	}
+	if v["Fault"] = fault; fault != "" {
+		d.show(w, r, http.StatusUnprocessableEntity, "password", v)
+		return nil
+	}
+	hash, err := d.hash(password)
+	if err != nil {
+		return err
+	}
+	if err := d.audit(r, u, "change password", "", ""); err != nil {
+		return err
+	}
+	u.Password = hash
+	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+		return err
+	}
+	d.begin(w, r, u)
+	return nil
+}
