@@ -18,6 +18,7 @@ require (
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/robfig/cron/v3 v3.0.1
+	github.com/teambition/rrule-go v1.8.2
 	github.com/twilio/twilio-go v1.31.1
 	github.com/warthog618/sms v0.3.0
 	github.com/wneessen/go-mail v0.8.1

@@ -146,6 +146,13 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
 		s.State = OutCancelled
 		return result{out: out, what: s}
 	}
+	if later, err := b.notNow(ctx, out); err != nil || !later.IsZero() {
+		if err != nil {
+			later = b.now().Add(backoff(out.Attempts))
+		}
+		s.State, s.RetryAt, s.Unsettled = OutPending, later, out.Unsettled
+		return result{out: out, what: s}
+	}
 	if out.Unsettled {
 		finder, canFind := o.Sender.(Finder)
 		if canFind {
@@ -188,6 +195,25 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
 	}
 	b.log.Warn("a message did not go", "message", out.ID, "class", failed.Class, "code", failed.Code, "attempt", out.Attempts)
 	return result{out: out, what: s, class: failed.Class}
+}
+
+// notNow gives the moment until which an unasked text waits that would leave
+// outside the rules: the carrier was down, or lookout was, and now it is evening.
+// The zero time: it may go.
+func (b *Bot) notNow(ctx context.Context, out Outgoing) (time.Time, error) {
+	if out.Priority != PriorityPlanned {
+		return time.Time{}, nil
+	}
+	rec, err := b.store.Load(ctx, out.Patient)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
+	if t.mayText() {
+		return time.Time{}, nil
+	}
+	when, _ := t.slot(t.now, out.ID)
+	return when, nil
 }
 
 // knownCarrierID says whether a carrier's id belongs to a message of ours.

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -18,6 +19,18 @@ type Hours struct {
 	Week     [7][]Spell // by time.Weekday; the spells of a day in order, not touching
 	// Closed says why a day is closed (a bank holiday, a closure of the team's); "" is open.
 	Closed func(day time.Time) string
+	// Nurses is how many nurses answer the desk on a day of the week that is open;
+	// where all are 0, nobody counts them, and one is there on each open day.
+	Nurses [7]int
+	// Rota holds the days that differ, by 2006-01-02; it outranks Week, and not Closed.
+	Rota map[string]RotaDay
+}
+
+// RotaDay is one day that is not like its weekday.
+type RotaDay struct {
+	Spells []Spell // none: those of the weekday
+	Nurses int     // 0: nobody is there, and the day is closed
+	Why    string
 }
 
 // horizon bounds every search for an open day: a service that is closed for
@@ -43,10 +56,42 @@ func (h Hours) Spells(t time.Time) ([]Spell, string) {
 			return nil, why
 		}
 	}
-	if spells := h.Week[day.Weekday()]; len(spells) > 0 {
+	spells := h.Week[day.Weekday()]
+	if rota, ok := h.rota(day); ok {
+		if rota.Nurses == 0 {
+			return nil, cmp.Or(rota.Why, "nobody is on the desk")
+		}
+		if len(rota.Spells) > 0 {
+			spells = rota.Spells
+		}
+	}
+	if len(spells) > 0 {
 		return spells, ""
 	}
 	return nil, "not a working day"
+}
+
+func (h Hours) rota(day time.Time) (RotaDay, bool) {
+	if len(h.Rota) == 0 {
+		return RotaDay{}, false
+	}
+	rota, ok := h.Rota[day.Format(time.DateOnly)]
+	return rota, ok
+}
+
+// Staff says how many nurses answer the desk on t's day; 0 on a day that is closed.
+func (h Hours) Staff(t time.Time) int {
+	day := h.day(t)
+	if spells, _ := h.Spells(day); len(spells) == 0 {
+		return 0
+	}
+	if rota, ok := h.rota(day); ok {
+		return rota.Nurses
+	}
+	if h.Nurses == [7]int{} {
+		return 1
+	}
+	return h.Nurses[day.Weekday()]
 }
 
 // Open says whether the desk is staffed at t.
@@ -135,61 +180,6 @@ func (h Hours) EndOfWorkingDay(t time.Time, n int) time.Time {
 		day = day.AddDate(0, 0, 1)
 	}
 	return time.Time{}
-}
-
-// late is how much a tick may be late without a text missing its window: no
-// place in a window lies nearer to its end.
-const late = 15 * time.Minute
-
-// Sending says when unasked texts may go out, within the desk's days.
-type Sending struct {
-	From, To int           // minutes after midnight
-	Before   time.Duration // how long before the desk closes the last one goes, so that its answer is read that day
-}
-
-// Slot gives the first moment at or after t at which an unasked text may go to
-// somebody, and why it is not t itself ("" when it is). It is inside sending
-// hours, on a day when the desk is open, and early enough for the answer to be
-// read that day. who spreads the texts of a day: the same name always gets the
-// same place in the window. The zero time: there is no such day.
-func (h Hours) Slot(t time.Time, sending Sending, who string) (time.Time, string) {
-	day, why := h.day(t), ""
-	for range horizon {
-		spells, closed := h.Spells(day)
-		if len(spells) == 0 {
-			if why == "" {
-				why = closed
-			}
-			day = day.AddDate(0, 0, 1)
-			continue
-		}
-		from := at(day, max(sending.From, spells[0].From))
-		to := h.Close(day).Add(-sending.Before)
-		if last := at(day, sending.To); last.Before(to) {
-			to = last
-		}
-		if from.Before(to) && t.Before(to) {
-			place := from.Add(spread(who, to.Sub(from)-late))
-			switch {
-			case !t.After(place):
-				return place, whySlot(why, t, place)
-			default: // her place in the window has gone by, the window has not
-				return t.In(h.Location), ""
-			}
-		}
-		if why == "" {
-			why = "outside sending hours"
-		}
-		day = day.AddDate(0, 0, 1)
-	}
-	return time.Time{}, "the desk has no open day"
-}
-
-func whySlot(why string, t, place time.Time) string {
-	if why == "" && place.After(t) {
-		return "waits for her place in the sending hours"
-	}
-	return why
 }
 
 // spread gives a stable place in a window to a name, to the minute.

@@ -5,8 +5,6 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"pgregory.net/rapid"
-
 	"lookout/flows/triage"
 )
 
@@ -86,37 +84,6 @@ func TestAddCountsStaffedTime(t *testing.T) {
 			t.Errorf("%s + %s = %s, want %s", x.from, x.add, got, x.want)
 		}
 	}
-}
-
-// Whenever it is, for whomever: an unasked text goes inside sending hours, on an
-// open day, early enough to be read, not before it is due, and each time to the same place.
-func TestSlotIsAlwaysAllowed(t *testing.T) {
-	s := office(t)
-	rapid.Check(t, func(t *rapid.T) {
-		at := time.Unix(rapid.Int64Range(1_760_000_000, 1_900_000_000).Draw(t, "at"), 0).In(s.Location)
-		who := rapid.StringN(1, 20, 40).Draw(t, "who")
-		slot, why := s.Hours.Slot(at, s.Sending, who)
-		switch minute := slot.Hour()*60 + slot.Minute(); {
-		case slot.IsZero():
-			t.Fatal("no slot")
-		case slot.Before(at):
-			t.Fatalf("%s is before %s", slot, at)
-		case minute < s.Sending.From || minute >= s.Sending.To:
-			t.Fatalf("%s is outside sending hours", slot)
-		case !s.Hours.Close(slot).After(slot.Add(s.Sending.Before - time.Minute)):
-			t.Fatalf("%s is too late for an answer to be read", slot)
-		case slot.Sub(at) > 10*24*time.Hour:
-			t.Fatalf("%s is far from %s", slot, at)
-		case slot.After(at) && why == "":
-			t.Fatalf("moved from %s to %s without a reason", at, slot)
-		}
-		if spells, closed := s.Hours.Spells(slot); len(spells) == 0 {
-			t.Fatalf("%s is closed: %s", slot, closed)
-		}
-		if again, _ := s.Hours.Slot(at, s.Sending, who); !again.Equal(slot) {
-			t.Fatal("asked again, another slot")
-		}
-	})
 }
 
 func TestParseSpells(t *testing.T) {

@@ -83,7 +83,10 @@ type Patient struct {
 	Plan           string    `json:"plan,omitempty"`
 	TreatmentEnded string    `json:"treatment_ended,omitempty"` // 2006-01-02
 	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
-	Zone           string    `json:"zone,omitempty"` // IANA name where it differs from the service's
+	Zone           string    `json:"zone,omitempty"`   // IANA name where it differs from the service's
+	Nation         string    `json:"nation,omitempty"` // whose bank holidays are hers, where it is not the service's
+	Wish           Wish      `json:"wish,omitzero"`
+	Quiet          []Quiet   `json:"quiet,omitempty"`
 	Profile        Profile   `json:"profile,omitzero"`
 }
 
@@ -121,7 +124,11 @@ type Profile struct {
 	Lymphoedema       bool   `json:"lymphoedema,omitempty"`
 	Implant           bool   `json:"implant,omitempty"`
 	Bisphosphonate    bool   `json:"bisphosphonate,omitempty"`
-	Tablets           string `json:"tablets,omitempty"` // "tamoxifen", "letrozole", "anastrozole", "exemestane"
+	Surgery           string `json:"surgery,omitempty"`         // the day of the (last) operation
+	TabletsStarted    string `json:"tablets_started,omitempty"` // the day on which the present hormone tablets were begun
+	LastMammogram     string `json:"last_mammogram,omitempty"`
+	NextScan          string `json:"next_scan,omitempty"` // the day of the next scan that is known
+	Tablets           string `json:"tablets,omitempty"`   // "tamoxifen", "letrozole", "anastrozole", "exemestane"
 	Abemaciclib       bool   `json:"abemaciclib,omitempty"`
 	PostMenopause     *bool  `json:"post_menopause,omitempty"`
 	Male              bool   `json:"male,omitempty"`

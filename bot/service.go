@@ -24,7 +24,10 @@ type Service struct {
 	Duty       []Duty        // who is paged for an emergency, in order
 	PageEvery  time.Duration // until somebody takes it or answers
 	Lease      time.Duration // how long a claim holds without work
-	KeepYears  int           // of silence after follow-up, until a person is erased; 0: nobody is
+	// RowsPerNurse is how many new rows a day one nurse can answer. What is planned is
+	// spread so that no more are to be expected of it; 0: no limit.
+	RowsPerNurse float64
+	KeepYears    int // of silence after follow-up, until a person is erased; 0: nobody is
 }
 
 // Promise says by when somebody is rung.

@@ -348,7 +348,7 @@ func (t *turn) consent(yes bool, by, how string) {
 // welcome tells her that she will be texted. When it was not she who said so, it
 // waits for sending hours like all that we begin.
 func (t *turn) welcome() {
-	if when, _ := t.slot(t.now, welcomeItem); t.unasked && when.After(t.now) && !t.bot.mayTextNow(t.now) {
+	if when, _ := t.slot(t.now, welcomeItem); t.unasked && when.After(t.now) && !t.mayText() {
 		t.wake(Wake{Key: welcomeItem, Kind: WakePlan, At: when, Ref: welcomeItem})
 		return
 	}

@@ -25,6 +25,7 @@ type turn struct {
 	says   []saying // texts to her, in order, that are not put into messages yet
 	// unasked says that we begin: what is said now is not an answer to her.
 	unasked bool
+	ruled   *rules // when unasked texts may go to her; made when it is asked for
 }
 
 // saying is one text to her.

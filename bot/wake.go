@@ -137,7 +137,7 @@ func (t *turn) wakeTalk(w Wake) {
 		t.endTalk(why)
 		return
 	}
-	if when, why := t.slot(t.now, w.Key); when.After(t.now) && !t.bot.mayTextNow(t.now) {
+	if when, why := t.slot(t.now, w.Key); when.After(t.now) && !t.mayText() {
 		w.At = when
 		t.wake(w)
 		t.entry(Entry{Kind: EntryPlan, Ref: w.Ref, Why: "moved: " + why})
@@ -146,31 +146,10 @@ func (t *turn) wakeTalk(w Wake) {
 	t.step(flows.Event{Timer: w.Ref})
 }
 
-// mayTextNow says whether now lies inside sending hours of an open day, early
-// enough for an answer to be read.
-func (b *Bot) mayTextNow(now time.Time) bool {
-	s := b.service
-	spells, _ := s.Hours.Spells(now)
-	if len(spells) == 0 {
-		return false
-	}
-	day := s.Hours.day(now)
-	return !now.Before(at(day, max(s.Sending.From, spells[0].From))) &&
-		now.Before(at(day, s.Sending.To)) && now.Before(s.Hours.Close(now).Add(-s.Sending.Before))
-}
-
-// slot is the first moment at which an unasked text may go to her.
-func (t *turn) slot(from time.Time, what string) (time.Time, string) {
-	return t.bot.service.Hours.Slot(from, t.bot.service.Sending, t.rec.Patient.ID+what)
-}
-
-// The rules of unasked texts (clinical.md 8.3): two days between them; what is
-// more than two weeks late is dropped and said so, rather than sent stale.
+// Items that are no plan's.
 const (
-	betweenPlanned = 48 * time.Hour
-	staleAfter     = 14 * 24 * time.Hour
-	inviteItem     = "invitation"
-	welcomeItem    = "welcome"
+	inviteItem  = "invitation"
+	welcomeItem = "welcome"
 )
 
 // planNext sets the wake for the next item of her plan that is not done.
@@ -195,42 +174,36 @@ func (t *turn) planNext(justDone string) {
 	if from.Before(t.now) {
 		from = t.now
 	}
-	if earliest := t.rec.LastOut.Add(betweenPlanned); !t.rec.LastOut.IsZero() && from.Before(earliest) {
-		from = earliest
-	}
-	when, _ := t.slot(from, item.ID)
+	when, shifts := t.rules().place(from, t.rec.Patient.ID+item.ID, true)
 	if when.IsZero() {
-		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "cannot be planned: the desk has no open day"})
+		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "cannot be planned: " + shiftWords(shifts)})
+		t.openRow("unreachable", triage.Routine, "Her plan cannot go on by text: "+shiftWords(shifts)+". Agree another way with her.", "(her plan cannot go on)", nil)
 		return
+	}
+	if len(shifts) > 0 {
+		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "planned for " + when.In(t.zone()).Format(time.DateOnly) + ": " + shiftWords(shifts)})
 	}
 	t.wake(Wake{Key: "plan", Kind: WakePlan, At: when, Ref: item.ID})
 }
 
 // nextItem is the first item of her plan that is not done and not before her enrolment.
 func (t *turn) nextItem() (content.Item, bool) {
-	p := &t.rec.Patient
-	plan, ok := t.bot.content.Plan(p.Plan)
+	plan, ok := t.bot.content.Plan(t.rec.Patient.Plan)
 	if !ok {
 		return content.Item{}, false
 	}
-	zone := t.zone()
-	anchors := map[string]time.Time{"enrolled": p.EnrolledAt.In(zone)}
-	if ended, err := time.ParseInLocation(time.DateOnly, p.TreatmentEnded, zone); err == nil {
-		anchors["treatment_ended"] = ended
+	due := plan.Due(t.person(), time.Time{}, t.now.In(t.zone()).AddDate(2, 0, 0))
+	if len(due) == 0 {
+		return content.Item{}, false
 	}
-	for _, item := range plan.Items(anchors, p.EnrolledAt.In(zone).AddDate(0, 0, -1), t.now.AddDate(2, 0, 0)) {
-		if _, done := t.rec.Planned[item.ID]; !done {
-			return item, true
-		}
-	}
-	return content.Item{}, false
+	return due[0], true
 }
 
 // wakePlan sends what is due of her plan, or moves or drops it, with the reason.
 func (t *turn) wakePlan(w Wake) {
 	if w.Ref == inviteItem {
 		if t.rec.Patient.Status == Invited {
-			if when, why := t.slot(t.now, w.Ref); !t.bot.mayTextNow(t.now) {
+			if when, why := t.slot(t.now, w.Ref); !t.mayText() {
 				t.movePlan(w, when, why)
 				return
 			}
@@ -251,24 +224,23 @@ func (t *turn) wakePlan(w Wake) {
 		t.planNext("") // the plan was changed; look again
 		return
 	}
-	if t.now.Sub(item.At) > staleAfter {
+	if !t.now.Before(item.Stale) {
 		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "dropped: it was due on " + item.At.Format(time.DateOnly) + " and is stale now"})
 		t.planNext(item.ID)
 		return
 	}
-	if earliest := t.rec.LastOut.Add(betweenPlanned); !t.rec.LastOut.IsZero() && t.now.Before(earliest) {
-		when, _ := t.slot(earliest, w.Ref)
-		t.movePlan(w, when, "another text went out less than 48 hours ago")
+	if waits := t.waits(); waits != "" {
+		t.putOff(w, t.bot.service.Hours.day(t.now).AddDate(0, 0, 1), "put off: "+waits)
 		return
 	}
-	if !t.bot.mayTextNow(t.now) {
-		when, why := t.slot(t.now, w.Ref)
-		t.movePlan(w, when, why)
+	// What lookout slept through is planned again, with a place of its own in what is
+	// left of the day: a backlog never goes all at once.
+	if t.now.Sub(w.At) > late {
+		t.putOff(w, t.now, "planned again: lookout was not there when it was due")
 		return
 	}
-	if t.rec.Talk.Active() || t.hasUrgentRow() {
-		when, _ := t.slot(t.now.AddDate(0, 0, 1), w.Ref)
-		t.movePlan(w, when, "a talk or an urgent concern of hers is open")
+	if !t.mayText() || !t.spaced() {
+		t.putOff(w, t.now, "put off")
 		return
 	}
 	t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "sent"})
@@ -277,7 +249,40 @@ func (t *turn) wakePlan(w Wake) {
 	} else {
 		t.say(item.Text, nil, PriorityPlanned)
 	}
+	t.rec.LastOut = t.now // what comes next is planned from here
 	t.planNext(item.ID)
+}
+
+// spaced says whether the last unasked text is two days old.
+func (t *turn) spaced() bool {
+	return t.rec.LastOut.IsZero() || !t.now.Before(t.rec.LastOut.Add(betweenPlanned))
+}
+
+// waits says why her plan waits for something of hers: a talk that is open, or a
+// concern about which nobody has spoken with her yet. To ask how she is while she
+// waits to be rung about it would tell her that nobody has read what she wrote.
+func (t *turn) waits() string {
+	if t.rec.Talk.Active() {
+		return "a talk with her is open"
+	}
+	for _, r := range t.rec.Rows {
+		if r.State != Closed && (r.Level >= triage.Urgent || r.Level >= triage.Soon && !r.Spoke) {
+			return "a concern of hers is open (" + r.Level.String() + ")"
+		}
+	}
+	return ""
+}
+
+// putOff gives an item of her plan the next place from a time on, and says why.
+func (t *turn) putOff(w Wake, from time.Time, why string) {
+	when, shifts := t.rules().place(from, t.rec.Patient.ID+w.Ref, true)
+	if when.IsZero() {
+		when = t.now.AddDate(0, 0, planAhead)
+	}
+	if words := shiftWords(shifts); words != "" {
+		why += " (" + words + ")"
+	}
+	t.movePlan(w, when, why)
 }
 
 // movePlan puts an item of her plan off.

@@ -21,12 +21,13 @@ import (
 
 // cli is every command, with its help.
 type cli struct {
-	Demo   demoCmd   `cmd:"" help:"Run everything on this machine with made-up patients. No account, no other server, no network."`
-	Serve  serveCmd  `cmd:"" help:"Serve patients."`
-	Triage triageCmd `cmd:"" help:"Read messages, one JSON object a line, and write a reading for each."`
-	Flows  flowsCmd  `cmd:"" help:"Check, draw or play the flows."`
-	Users  usersCmd  `cmd:"" help:"Manage who may sign in at the desk."`
-	Doctor doctorCmd `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
+	Demo     demoCmd     `cmd:"" help:"Run everything on this machine with made-up patients. No account, no other server, no network."`
+	Serve    serveCmd    `cmd:"" help:"Serve patients."`
+	Triage   triageCmd   `cmd:"" help:"Read messages, one JSON object a line, and write a reading for each."`
+	Flows    flowsCmd    `cmd:"" help:"Check, draw or play the flows."`
+	Users    usersCmd    `cmd:"" help:"Manage who may sign in at the desk."`
+	Patients patientsCmd `cmd:"" help:"See what a person's plan will send, and set when she wishes to be texted."`
+	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
 }
 
 // env is what commands get from outside, so that they can be tested in-process.

@@ -47,22 +47,32 @@ type settings struct {
 
 // serviceSettings are one hospital team's.
 type serviceSettings struct {
-	ID         string            `yaml:"id"`
-	Name       string            `yaml:"name"`
-	Nation     string            `yaml:"nation"`
-	TimeZone   string            `yaml:"time_zone"`
-	OpenAccess *bool             `yaml:"open_access"`
-	NurseLine  string            `yaml:"nurse_line"`
-	CancerLine string            `yaml:"cancer_line"`
-	Hours      map[string]string `yaml:"hours"`  // monday: "09:00-12:30 13:30-17:00"
-	Closed     map[string]string `yaml:"closed"` // "2026-12-29": "team day"
-	SendFrom   string            `yaml:"send_from"`
-	SendUntil  string            `yaml:"send_until"`
-	SendBefore string            `yaml:"send_before_close"`
-	PageEvery  string            `yaml:"page_every"`
-	ClaimHolds string            `yaml:"claim_holds"`
-	KeepYears  int               `yaml:"keep_years"`
-	Duty       []dutySettings    `yaml:"duty"`
+	ID           string                  `yaml:"id"`
+	Name         string                  `yaml:"name"`
+	Nation       string                  `yaml:"nation"`
+	TimeZone     string                  `yaml:"time_zone"`
+	OpenAccess   *bool                   `yaml:"open_access"`
+	NurseLine    string                  `yaml:"nurse_line"`
+	CancerLine   string                  `yaml:"cancer_line"`
+	Hours        map[string]string       `yaml:"hours"`  // monday: "09:00-12:30 13:30-17:00"
+	Closed       map[string]string       `yaml:"closed"` // "2026-12-29": "team day"
+	Nurses       map[string]int          `yaml:"nurses"` // how many answer the desk: monday: 2
+	Rota         map[string]rotaSettings `yaml:"rota"`   // days that differ: "2026-12-30": {nurses: 1, hours: "09:00-12:30", why: "cover"}
+	RowsPerNurse float64                 `yaml:"rows_per_nurse"`
+	SendFrom     string                  `yaml:"send_from"`
+	SendUntil    string                  `yaml:"send_until"`
+	SendBefore   string                  `yaml:"send_before_close"`
+	PageEvery    string                  `yaml:"page_every"`
+	ClaimHolds   string                  `yaml:"claim_holds"`
+	KeepYears    int                     `yaml:"keep_years"`
+	Duty         []dutySettings          `yaml:"duty"`
+}
+
+// rotaSettings are one day that is not like its weekday.
+type rotaSettings struct {
+	Nurses int    `yaml:"nurses"`
+	Hours  string `yaml:"hours"`
+	Why    string `yaml:"why"`
 }
 
 type dutySettings struct {
@@ -241,6 +251,7 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		}
 		team.Hours.Week[i] = spells
 	}
+	v.rota(team, fault)
 	for day := range v.Closed {
 		if _, err := time.Parse(time.DateOnly, day); err != nil {
 			fault("closed", "%q is not a date like 2026-12-29", day)
@@ -307,6 +318,40 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 func (s *settings) mail() email.Config {
 	m := &s.SMTP
 	return email.Config{Address: m.Address, Security: m.Security, User: m.User, Password: m.Password, From: m.From}
+}
+
+// rota reads who is on the desk when.
+func (v *serviceSettings) rota(team *bot.Service, fault func(name, format string, args ...any)) {
+	for day, n := range v.Nurses {
+		i := slices.Index(weekdays, strings.ToLower(day))
+		switch {
+		case i < 0:
+			fault("nurses", "%q is not a day of the week", day)
+		case n < 0:
+			fault("nurses."+day, "must not be below 0")
+		default:
+			team.Hours.Nurses[i] = n
+		}
+	}
+	if len(v.Rota) > 0 {
+		team.Hours.Rota = make(map[string]bot.RotaDay, len(v.Rota))
+	}
+	for day, r := range v.Rota {
+		if _, err := time.Parse(time.DateOnly, day); err != nil {
+			fault("rota", "%q is not a date like 2026-12-29", day)
+		}
+		spells, err := bot.ParseSpells(r.Hours)
+		if err != nil {
+			fault("rota."+day, "hours: %v", err)
+		}
+		if r.Nurses < 0 || (r.Nurses == 0 && r.Why == "") {
+			fault("rota."+day, "needs the nurses who are there, or 0 and why")
+		}
+		team.Hours.Rota[day] = bot.RotaDay{Spells: spells, Nurses: r.Nurses, Why: r.Why}
+	}
+	if team.RowsPerNurse = v.RowsPerNurse; v.RowsPerNurse < 0 {
+		fault("rows_per_nurse", "must be how many new rows a day one nurse can answer, or 0 for no limit")
+	}
 }
 
 // pack loads the content of the settings.
