@@ -189,7 +189,7 @@ func (r *rules) place(t time.Time, who string, afresh bool) (time.Time, []Shift)
 	}
 	if next := r.lastOut.Add(betweenPlanned); !r.lastOut.IsZero() && next.After(t) {
 		for day := r.day(t); day.Before(r.day(next)); day = day.AddDate(0, 0, 1) {
-			shift(day, "another text went out less than 48 hours before")
+			shift(day, "another text goes before it, and two days lie between")
 		}
 		t = next
 	}

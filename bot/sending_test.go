@@ -130,7 +130,7 @@ func TestTwoDaysBetween(t *testing.T) {
 	last := time.Date(2026, 11, 24, 15, 0, 0, 0, b.service.Location)
 	r := b.her(t, Patient{}, last)
 	when, shifts := r.place(last.Add(time.Hour), "somebody", true)
-	if when.Before(last.Add(48*time.Hour)) || !strings.Contains(shiftWords(shifts), "less than 48 hours before") {
+	if when.Before(last.Add(48*time.Hour)) || !strings.Contains(shiftWords(shifts), "two days lie between") {
 		t.Errorf("after %s comes %s, because %q", last, when, shiftWords(shifts))
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +35,10 @@ func (c *patientsPlanCmd) Run(e *env) error {
 	if c.Days < 1 || c.Days > 3660 {
 		return errors.New("--days: must be from 1 to 3660")
 	}
-	b, err := openBot(e, c.Settings)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
+	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error { return c.print(e, b) })
+}
+
+func (c *patientsPlanCmd) print(e *env, b *bot.Bot) error {
 	p, err := b.Patient(e.ctx, c.ID)
 	if err != nil {
 		return patientError(err, c.ID)
@@ -117,11 +117,10 @@ func (*patientsWishesCmd) Help() string {
 
 // Run shows her wishes; it sets those that were given.
 func (c *patientsWishesCmd) Run(e *env) error {
-	b, err := openBot(e, c.Settings)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
+	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error { return c.set(e, b) })
+}
+
+func (c *patientsWishesCmd) set(e *env, b *bot.Bot) error {
 	was, err := b.WishesOf(e.ctx, c.ID)
 	if err != nil {
 		return patientError(err, c.ID)
