@@ -49,6 +49,7 @@ type Bot struct {
 	packsMu sync.Mutex
 	packs   map[string]*content.Pack // by digest, the current one too
 
+	spread   spreader
 	watchers watchers
 	kicked   chan struct{}
 }

@@ -177,7 +177,8 @@ type Wake struct {
 	Kind WakeKind  `json:"kind"`
 	At   time.Time `json:"at"`
 	Ref  string    `json:"ref,omitempty"` // timer of the talk, row id, plan item
-	N    int       `json:"n,omitempty"`   // step of a ladder
+	N    int       `json:"n,omitempty"`   // step of a ladder; of a plan's item, the rows to be expected of it, in thousandths
+	Due  time.Time `json:"due,omitzero"`  // of a plan's item: the day on which it is due
 }
 
 // WakeKind says who handles a wake.

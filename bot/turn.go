@@ -24,8 +24,9 @@ type turn struct {
 	hints  []Hint
 	says   []saying // texts to her, in order, that are not put into messages yet
 	// unasked says that we begin: what is said now is not an answer to her.
-	unasked bool
-	ruled   *rules // when unasked texts may go to her; made when it is asked for
+	unasked  bool
+	released int    // rows to be expected of what this turn sends, in thousandths
+	ruled    *rules // when unasked texts may go to her; made when it is asked for
 }
 
 // saying is one text to her.
@@ -93,6 +94,7 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 
 // after tells whoever watches, and the deliverer, that there is something new.
 func (b *Bot) after(t *turn) {
+	b.spread.sent.Add(int64(t.released))
 	if len(t.hints) == 0 {
 		t.hints = []Hint{{Service: b.service.ID, Patient: t.rec.Patient.ID}}
 	}

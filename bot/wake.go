@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"lookout/content"
@@ -14,12 +16,17 @@ import (
 
 // Wake does all that is due at now, for every patient, and says for how many.
 // It may be called at any time, twice, or on two machines: a wake happens once.
-// One patient's fault does not keep the others waiting; the faults come back joined.
+// Several patients are woken at once, so that their changes share the store's
+// commits; one patient's fault does not keep the others waiting, and the faults
+// come back joined.
 func (b *Bot) Wake(ctx context.Context) (int, error) {
 	const (
-		batch  = 200
+		batch  = 512
 		rounds = 50 // what one patient can want in a minute, and far more
 	)
+	if err := b.level(ctx); err != nil {
+		return 0, err
+	}
 	done := 0
 	var faults []error
 	failed, woken := make(map[string]bool), make(map[string]int)
@@ -28,30 +35,47 @@ func (b *Bot) Wake(ctx context.Context) (int, error) {
 		if err != nil {
 			return done, errors.Join(append(faults, fmt.Errorf("look for what is due: %w", err))...)
 		}
-		before := done
-		for _, d := range due {
-			if failed[d.Patient] {
-				continue
-			}
-			err := b.wakePatient(ctx, d.Patient)
-			if woken[d.Patient]++; err == nil && woken[d.Patient] > rounds {
-				err = errors.New("what is due is due again at once, each time")
-			}
-			if err != nil {
-				failed[d.Patient] = true
-				faults = append(faults, fmt.Errorf("wake %s: %w", d.Patient, err))
-				b.log.Error("wake failed", "patient", d.Patient, "err", err)
-				if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
-					return done, errors.Join(faults...)
-				}
-				continue
-			}
-			done++
-		}
-		if done == before {
+		due = slices.DeleteFunc(due, func(d Due) bool { return failed[d.Patient] })
+		if len(due) == 0 {
 			return done, errors.Join(faults...)
 		}
+		for i, err := range b.wakeAll(ctx, due) {
+			patient := due[i].Patient
+			if woken[patient]++; err == nil && woken[patient] > rounds {
+				err = errors.New("what is due is due again at once, each time")
+			}
+			if err == nil {
+				done++
+				continue
+			}
+			failed[patient] = true
+			faults = append(faults, fmt.Errorf("wake %s: %w", patient, err))
+			b.log.Error("wake failed", "patient", patient, "err", err)
+			if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
+				return done, errors.Join(faults...)
+			}
+		}
 	}
+}
+
+// wakingAtOnce is how many patients are woken side by side: enough to fill the
+// groups that a store commits together.
+const wakingAtOnce = 64
+
+// wakeAll wakes patients, and gives what came of each.
+func (b *Bot) wakeAll(ctx context.Context, due []Due) []error {
+	faults := make([]error, len(due))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(wakingAtOnce, len(due)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(due); i = int(next.Add(1)) - 1 {
+				faults[i] = b.wakePatient(ctx, due[i].Patient)
+			}
+		})
+	}
+	wg.Wait()
+	return faults
 }
 
 // wakePatient does what is due for one patient, in one turn.
@@ -183,7 +207,10 @@ func (t *turn) planNext(justDone string) {
 	if len(shifts) > 0 {
 		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "planned for " + when.In(t.zone()).Format(time.DateOnly) + ": " + shiftWords(shifts)})
 	}
-	t.wake(Wake{Key: "plan", Kind: WakePlan, At: when, Ref: item.ID})
+	t.wake(Wake{Key: "plan", Kind: WakePlan, At: when, Ref: item.ID, N: int(1000*item.Rows + 0.5), Due: item.At})
+	if hours := t.bot.service.Hours; hours.day(when).Equal(hours.day(t.now)) {
+		t.bot.spread.more.Store(true)
+	}
 }
 
 // nextItem is the first item of her plan that is not done and not before her enrolment.
@@ -244,6 +271,7 @@ func (t *turn) wakePlan(w Wake) {
 		return
 	}
 	t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "sent"})
+	t.released += w.N
 	if item.Flow != "" {
 		t.begin(item.Flow, "her plan: "+item.ID)
 	} else {
