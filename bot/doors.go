@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"lookout/flows/triage"
@@ -54,6 +55,18 @@ type FieldError struct{ Field, Problem string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Problem }
 func (e *FieldError) Unwrap() error { return ErrInvalid }
+
+// FieldErrors are all the fields of an input that are wrong. They wrap [ErrInvalid].
+type FieldErrors []*FieldError
+
+func (e FieldErrors) Error() string {
+	all := make([]string, len(e))
+	for i, f := range e {
+		all[i] = f.Error()
+	}
+	return strings.Join(all, "; ")
+}
+func (e FieldErrors) Unwrap() error { return ErrInvalid }
 
 // HeldError says that another person holds a row. It wraps [ErrConflict].
 type HeldError struct {

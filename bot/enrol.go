@@ -1,7 +1,9 @@
 package bot
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,37 +14,14 @@ import (
 var locales = []string{"en-GB", "cy"}
 
 // Enrol takes somebody into follow-up. With her consent to texts she is welcomed
-// and her plan begins; without it she is invited and asked. A *[FieldError]
-// names the first field that is wrong; the number and the date are never repeated.
+// and her plan begins; without it she is invited and asked. [FieldErrors] name
+// every field that is wrong; the number and the date are never repeated.
 func (b *Bot) Enrol(ctx context.Context, e Enrolment, by string) (Patient, error) {
-	now := b.now()
-	p := Patient{
-		ID: b.newID(), Service: b.service.ID,
-		GivenName: strings.TrimSpace(e.GivenName), FamilyName: strings.TrimSpace(e.FamilyName),
-		BirthDate: e.BirthDate, Locale: e.Locale, Plan: e.Plan, TreatmentEnded: e.TreatmentEnded,
-		EnrolledAt: now, Status: Invited, Profile: e.Profile,
-	}
-	if p.Locale == "" {
-		p.Locale = "en-GB"
-	}
-	if p.Plan == "" {
-		p.Plan = "standard"
-	}
-	var err error
-	if e.NHSNumber != "" {
-		if p.NHSNumber, err = ParseNHSNumber(e.NHSNumber); err != nil {
-			return Patient{}, err
-		}
-	}
-	if err := b.checkPatient(&p, now); err != nil {
+	p, err := b.CheckEnrolment(e)
+	if err != nil {
 		return Patient{}, err
 	}
-	if e.Phone != "" {
-		if !strings.HasPrefix(e.Phone, "+") || strings.Trim(e.Phone[1:], "0123456789") != "" || len(e.Phone) < 8 || len(e.Phone) > 16 {
-			return Patient{}, &FieldError{"phone", "must be a mobile number in full, for example +447700900123"}
-		}
-		p.Addresses = []Address{{Channel: "sms", At: e.Phone}}
-	}
+	p.ID = b.newID()
 	return p, b.turn(ctx, p.ID, "", func() Record { return Record{Patient: p} }, func(t *turn) error {
 		t.unasked = true
 		t.entry(Entry{Kind: EntryStatus, By: by, Why: "enrolled on the plan " + p.Plan})
@@ -62,38 +41,103 @@ func (b *Bot) Enrol(ctx context.Context, e Enrolment, by string) (Patient, error
 	})
 }
 
-// checkPatient says which field is wrong.
-func (b *Bot) checkPatient(p *Patient, now time.Time) error {
-	switch {
-	case p.GivenName == "":
-		return &FieldError{"given_name", "is missing"}
-	case p.FamilyName == "":
-		return &FieldError{"family_name", "is missing"}
-	case len(p.GivenName) > 100 || len(p.FamilyName) > 100:
-		return &FieldError{"given_name", "and family_name may have at most 100 characters"}
-	case !slices.Contains(locales, p.Locale):
-		return &FieldError{"locale", "must be one of " + strings.Join(locales, ", ")}
+// CheckEnrolment gives the patient that an enrolment would make, without an id, or
+// [FieldErrors] with every field that is wrong. It keeps nothing.
+func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
+	now := b.now()
+	p := Patient{
+		Service:   b.service.ID,
+		GivenName: strings.TrimSpace(e.GivenName), FamilyName: strings.TrimSpace(e.FamilyName),
+		BirthDate: e.BirthDate, Locale: cmp.Or(e.Locale, "en-GB"), Plan: cmp.Or(e.Plan, "standard"), TreatmentEnded: e.TreatmentEnded,
+		EnrolledAt: now, Status: Invited, Profile: e.Profile,
 	}
-	if _, ok := b.content.Plan(p.Plan); !ok {
-		return &FieldError{"plan", "is not a plan of this service's content"}
+	var faults FieldErrors
+	fault := func(field, problem string) { faults = append(faults, &FieldError{field, problem}) }
+	for field, name := range map[string]string{"given_name": p.GivenName, "family_name": p.FamilyName} {
+		switch {
+		case name == "":
+			fault(field, "is missing")
+		case len(name) > 100:
+			fault(field, "may have at most 100 characters")
+		}
 	}
 	born, err := time.Parse(time.DateOnly, p.BirthDate)
 	switch {
 	case err != nil:
-		return &FieldError{"birth_date", "must be a date like 1961-04-30"}
+		fault("birth_date", "must be a date like 1961-04-30")
 	case born.After(now.AddDate(-16, 0, 0)) || born.Before(now.AddDate(-120, 0, 0)):
-		return &FieldError{"birth_date", "must be that of somebody between 16 and 120 years old"}
+		fault("birth_date", "must be that of somebody between 16 and 120 years old")
+	}
+	if e.NHSNumber != "" {
+		var field *FieldError
+		if p.NHSNumber, err = ParseNHSNumber(e.NHSNumber); errors.As(err, &field) {
+			faults = append(faults, field)
+		}
+	}
+	if e.Phone != "" {
+		if !strings.HasPrefix(e.Phone, "+") || strings.Trim(e.Phone[1:], "0123456789") != "" || len(e.Phone) < 8 || len(e.Phone) > 16 {
+			fault("phone", "must be a mobile number in full, for example +447700900123")
+		}
+		p.Addresses = []Address{{Channel: "sms", At: e.Phone}}
+	}
+	if !slices.Contains(locales, p.Locale) {
+		fault("locale", "must be one of "+strings.Join(locales, ", "))
 	}
 	ended, err := time.Parse(time.DateOnly, p.TreatmentEnded)
 	switch {
 	case err != nil:
-		return &FieldError{"treatment_ended", "must be a date like 2026-09-30"}
+		fault("treatment_ended", "must be a date like 2026-09-30")
 	case ended.After(now.AddDate(1, 0, 0)):
-		return &FieldError{"treatment_ended", "is more than a year ahead: check the year"}
-	case ended.Before(born):
-		return &FieldError{"treatment_ended", "is before her birth date"}
+		fault("treatment_ended", "is more than a year ahead: check the year")
+	case !born.IsZero() && ended.Before(born):
+		fault("treatment_ended", "is before her birth date")
 	}
-	return nil
+	if _, ok := b.content.Plan(p.Plan); !ok {
+		fault("plan", "is not a plan of this service's content")
+	}
+	if len(faults) > 0 {
+		slices.SortFunc(faults, func(x, y *FieldError) int { return strings.Compare(x.Field, y.Field) })
+		return Patient{}, faults
+	}
+	return p, nil
+}
+
+// Known finds whoever an enrolment would enrol a second time: by her NHS number, or
+// by telephone and birth date. [ErrNotFound]: nobody. [FieldErrors]: her NHS number
+// is that of somebody with another birth date.
+func (b *Bot) Known(ctx context.Context, p Patient) (Patient, error) {
+	if p.NHSNumber != "" {
+		found, err := b.store.Find(ctx, b.service.ID, p.NHSNumber, 50)
+		if err != nil {
+			return Patient{}, err
+		}
+		for _, x := range found {
+			if x.NHSNumber != p.NHSNumber {
+				continue // a telephone of the same digits
+			}
+			if x.BirthDate != p.BirthDate {
+				return Patient{}, FieldErrors{{"nhs_number", "is on record for somebody with another birth date: find out which is right"}}
+			}
+			return x, nil
+		}
+	}
+	for _, at := range p.Addresses {
+		ids, err := b.store.PatientsAt(ctx, b.service.ID, at)
+		if err != nil {
+			return Patient{}, err
+		}
+		for _, id := range ids {
+			rec, err := b.store.Load(ctx, id)
+			if err != nil {
+				return Patient{}, err
+			}
+			x := rec.Patient
+			if x.BirthDate == p.BirthDate && (x.NHSNumber == "" || p.NHSNumber == "" || x.NHSNumber == p.NHSNumber) {
+				return x, nil
+			}
+		}
+	}
+	return Patient{}, ErrNotFound
 }
 
 // Start begins a flow with her now, whatever the hour: somebody asked for it.

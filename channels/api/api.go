@@ -126,6 +126,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := &problem{Status: http.StatusInternalServerError, Title: "Internal error", Detail: "It was not carried out. Try again; if it stays so, look at the log."}
 	var known *problem
 	var field *bot.FieldError
+	var fields bot.FieldErrors
 	var held *bot.HeldError
 	var large *http.MaxBytesError
 	switch {
@@ -133,6 +134,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = known
 	case errors.As(err, &field):
 		p = &problem{Status: http.StatusUnprocessableEntity, Title: "A field is wrong", Detail: field.Error(), Errors: []fieldError{{field.Field, field.Problem}}}
+	case errors.As(err, &fields):
+		p = &problem{Status: http.StatusUnprocessableEntity, Title: "Fields are wrong", Detail: fields.Error()}
+		for _, f := range fields {
+			p.Errors = append(p.Errors, fieldError{f.Field, f.Problem})
+		}
 	case errors.As(err, &held):
 		p = &problem{Status: http.StatusConflict, Title: "Another holds it", Detail: held.Error()}
 	case errors.As(err, &large):

@@ -8,6 +8,7 @@
 package widget
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -109,6 +110,7 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /chat/thread", c.thread)
 	pages.HandleFunc("GET /chat/ws", c.socket)
 	pages.HandleFunc("POST /chat/leave", c.leave)
+	pages.HandleFunc("GET /chat/widget.js", c.widget)
 	for _, name := range []string{"chat.css", "chat.js"} {
 		pages.HandleFunc("GET /chat/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "public, max-age=3600")
@@ -125,6 +127,23 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	}))
 	mux.Handle("/chat", handler)
 	mux.Handle("/chat/", handler)
+}
+
+// widget is the script for a hospital's own page, with what it says of this service.
+func (c *Chat) widget(w http.ResponseWriter, r *http.Request) {
+	script, err := files.ReadFile("assets/widget.js")
+	var team []byte
+	if err == nil {
+		s := c.Bot.Service()
+		team, err = json.Marshal(map[string]string{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat"})
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	w.Write(bytes.Replace(script, []byte("const team = {};"), append(append([]byte("const team = "), team...), ';'), 1))
 }
 
 // The drawers of links, of tries with a link, and of sessions. Tokens are kept hashed.

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -150,4 +153,35 @@ func rowsText(rows []map[string]any) string {
 		out.WriteString(words + "\n")
 	}
 	return out.String()
+}
+
+// One script tag on a hospital's own page, under a strict content policy, gives an
+// element that says what the chat is and opens it in a window of its own.
+func TestWidgetOnAHospitalsPage(t *testing.T) {
+	w := newWorld(t)
+	hospital := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Security-Policy", "default-src 'none'; script-src "+w.url)
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(rw, `<!DOCTYPE html><html lang="en"><head><meta name="viewport" content="width=device-width"><title>Anytown Hospital</title>
+			<script src="%s/chat/widget.js" async></script></head><body><main><h1>Breast care</h1><lookout-chat></lookout-chat></main></body></html>`, w.url)
+	}))
+	defer hospital.Close()
+	page := newBrowser(t).tab()
+	page.open(hospital.URL)
+	const shadow = "document.querySelector('lookout-chat').shadowRoot"
+	page.until(shadow)
+	for _, words := range []string{"Not watched day and night", "999", "Anytown breast nurses", "01632 960 001", "new window"} {
+		if text := js[string](page, shadow+".querySelector('section').innerText"); !strings.Contains(text, words) {
+			t.Errorf("it does not say %q: %s", words, text)
+		}
+	}
+	page.sound("widget on a hospital's page")
+	if to := js[string](page, shadow+".querySelector('a.open').href"); to != w.url+"/chat" {
+		t.Errorf("it opens %s", to)
+	}
+	if rel := js[string](page, shadow+".querySelector('a.open').rel"); !strings.Contains(rel, "noopener") {
+		t.Errorf("the hospital's page keeps a hand on the chat: rel=%q", rel)
+	}
+	page.open(w.url + "/chat")
+	page.reads("use the link in our text")
 }

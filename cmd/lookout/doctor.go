@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -52,14 +53,10 @@ func (c *doctorCmd) Run(e *env) error {
 			report("paging", errors.New("nobody is on the paging list: an emergency would page nobody: set service.duty"), "")
 		}
 	}
-	path := strings.TrimPrefix(s.Store, "sqlite:")
-	store, err := sqlitestore.Open(e.ctx, path)
-	if err == nil {
-		_, err = store.Stats(e.ctx, e.now())
-		err = errors.Join(err, store.Close())
+	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
+		report("store", storeAnswers(e, path), path)
+		report("disk", diskRoom(filepath.Dir(path)), "at least 1 GB is free")
 	}
-	report("store", err, path)
-	report("disk", diskRoom(filepath.Dir(path)), "at least 1 GB is free")
 	if s.Twilio.AccountSID == "" {
 		report("twilio", errors.New("not checked: there are no credentials"), "")
 	} else {
@@ -86,6 +83,19 @@ func (*doctorCmd) twilio(ctx context.Context, s *settings) error {
 		return fmt.Errorf("%w: compare account_sid and auth_token with Twilio's console, and see whether this machine may reach api.twilio.com", err)
 	}
 	return nil
+}
+
+// storeAnswers opens the store that is there; the doctor makes none.
+func storeAnswers(e *env, path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s is not there yet: lookout serve or lookout users add makes it; if it was there before, look for the disk or the volume", path)
+	}
+	store, err := sqlitestore.Open(e.ctx, path)
+	if err != nil {
+		return fmt.Errorf("%w: is the file this user's, and is the disk full?", err)
+	}
+	_, err = store.Stats(e.ctx, e.now())
+	return errors.Join(err, store.Close())
 }
 
 func mailProbe(ctx context.Context, s *settings) error {

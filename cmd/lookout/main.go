@@ -26,7 +26,7 @@ type cli struct {
 	Triage   triageCmd   `cmd:"" help:"Read messages, one JSON object a line, and write a reading for each."`
 	Flows    flowsCmd    `cmd:"" help:"Check, draw or play the flows."`
 	Users    usersCmd    `cmd:"" help:"Manage who may sign in at the desk."`
-	Patients patientsCmd `cmd:"" help:"See what a person's plan will send, and set when she wishes to be texted."`
+	Patients patientsCmd `cmd:"" help:"Enrol people from a file, see what a person's plan will send, set when she wishes to be texted."`
 	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
 }
 

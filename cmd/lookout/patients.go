@@ -15,6 +15,7 @@ import (
 )
 
 type patientsCmd struct {
+	Import patientsImportCmd `cmd:"" help:"Enrol the people of a CSV file: all of them, or, where one row has a fault, none."`
 	Plan   patientsPlanCmd   `cmd:"" help:"Print what a person's plan sends her in the next year, and why each thing goes when it does."`
 	Wishes patientsWishesCmd `cmd:"" help:"Show or set when and where she wishes to be texted, and her quiet days."`
 }
