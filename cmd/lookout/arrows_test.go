@@ -47,10 +47,11 @@ var bans = []struct{ room, path, why string }{
 	{"content", "net/http", "content is data"},
 	{"content", "database/sql", "content does not know storage"},
 	{"bot/sqlitestore", "net/http", "a store does not know doors"},
+	{"bot/redisstore", "net/http", "a store does not know doors"},
 }
 
 // clockless are rooms whose code must be given the time.
-var clockless = []string{"flows", "flows/triage", "content", "bot/sqlitestore"}
+var clockless = []string{"flows", "flows/triage", "content", "bot/sqlitestore", "bot/redisstore"}
 
 // topLevel is all that may stand beside the rooms.
 var topLevel = []string{"cmd", "bot", "flows", "channels", "scheduler", "content", "docs", "go.mod", "go.sum", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", "Dockerfile", "compose.yaml", "bin", "lookout-demo"}

@@ -1,0 +1,117 @@
+-- Keeps one change of one patient whole, or nothing of it.
+-- KEYS  1 record  2 journal  3 rows  4 messages  5 done  6 who  7 index  8 due  9 services
+--       10 queue open  11 queue claimed  12 queue snoozed  13 queue closed
+--       14 unsettled  15 audit  16 counters  17 leavings  then ready, later of each channel
+-- ARGV  1 patient  2 base version  3 idempotency key or ''  4 generation of its claim
+--       5 earliest wake or ''  6 record JSON  7 who JSON  8 service
+--       9 entries  10 rows  11 sends  12 cancels  13 audit entries: how many follow
+--       entries: JSON each
+--       rows: number, JSON, place (1 to 4: KEYS 10 to 13), member, score
+--       sends: number, id, JSON, channel's place, channel, recipient, priority, not before, created
+--       cancels: number each
+--       audit entries: JSON each
+-- returns {'ok', what stood in who before or ''}, {'duplicate'}, {'conflict'}, {'taken'},
+--       or {'barred', generation up to which the key's claims are refused}
+local a = ARGV
+local key, base = a[3], tonumber(a[2])
+if key ~= '' then
+  local done = redis.call('HGET', KEYS[5], key)
+  if done == 'done' then return {'duplicate'} end
+  if done then
+    local bar = tonumber(string.sub(done, 5))
+    if bar >= tonumber(a[4]) then return {'barred', bar} end
+  end
+end
+local head = redis.call('GETRANGE', KEYS[1], 0, 255)
+if head ~= '' and not string.find(head, '\n', 1, true) then head = redis.call('GET', KEYS[1]) end
+local version, live = string.match(head, '^(%d+) (%S*)\n')
+if (tonumber(version) or 0) ~= base then return {'conflict'} end
+
+local entries, rows, sends, cancels, audits = tonumber(a[9]), tonumber(a[10]), tonumber(a[11]), tonumber(a[12]), tonumber(a[13])
+local firstRow = 14 + entries
+local firstSend = firstRow + 5 * rows
+local firstCancel = firstSend + 9 * sends
+local firstAudit = firstCancel + cancels
+local fresh = {}
+for i = firstSend, firstCancel - 1, 9 do
+  if fresh[a[i]] or redis.call('HEXISTS', KEYS[4], a[i]) == 1 then return {'taken'} end
+  fresh[a[i]] = true
+end
+
+-- From here on everything is written; nothing below may fail.
+if key ~= '' then redis.call('HSET', KEYS[5], key, 'done') end
+for i = 14, firstRow - 1 do redis.call('RPUSH', KEYS[2], a[i]) end
+
+if rows > 0 then
+  local open = {}
+  for n in string.gmatch(live or '', '%d+') do open[#open + 1] = n end
+  for i = firstRow, firstSend - 1, 5 do
+    local n, place, member = a[i], a[i + 2], a[i + 3]
+    local was = redis.call('HGET', KEYS[3], n .. ':q')
+    if was then redis.call('ZREM', KEYS[9 + tonumber(string.sub(was, 1, 1))], string.sub(was, 3)) end
+    redis.call('HSET', KEYS[3], n, a[i + 1], n .. ':q', place .. ' ' .. member)
+    redis.call('ZADD', KEYS[9 + tonumber(place)], a[i + 4], member)
+    local kept = {}
+    for _, o in ipairs(open) do if o ~= n then kept[#kept + 1] = o end end
+    if place ~= '4' then kept[#kept + 1] = n end
+    open = kept
+  end
+  live = table.concat(open, ',')
+end
+redis.call('SET', KEYS[1], string.format('%.0f', base + 1) .. ' ' .. (live or '') .. '\n' .. a[6])
+if base == 0 then redis.call('SADD', KEYS[9], a[8]) end
+if a[5] == '' then redis.call('ZREM', KEYS[8], a[1]) else redis.call('ZADD', KEYS[8], a[5], a[1]) end
+
+if sends > 0 then
+  -- The order in which messages were committed, in microseconds since 2026, below their priority.
+  local t = redis.call('TIME')
+  local order = (tonumber(t[1]) - 1767225600) * 1000000 + tonumber(t[2])
+  for i = firstSend, firstCancel - 1, 9 do
+    local n, to = a[i], a[i + 5]
+    local score = string.format('%.0f', tonumber(a[i + 6]) * 2251799813685248 + order)
+    order = order + 1
+    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 16 + 2 * tonumber(a[i + 3])
+    redis.call('HSET', KEYS[4], n, a[i + 2], n .. ':s',
+      table.concat({'0', '0', '0', '0', '0', a[i + 7], score, '0', a[i + 4], to}, ' '))
+    if from > 0 then
+      redis.call('ZADD', KEYS[ready + 1], from, score .. ' ' .. member)
+    else
+      redis.call('ZADD', KEYS[ready], score, member)
+    end
+    redis.call('ZADD', KEYS[14], math.max(from, tonumber(a[i + 8])), a[i + 1])
+  end
+end
+for i = firstCancel, firstAudit - 1 do
+  -- Where it stands ready it is found to be cancelled when its turn comes.
+  local state = redis.call('HGET', KEYS[4], a[i] .. ':s')
+  if state and string.sub(state, 1, 2) == '0 ' then
+    redis.call('HSET', KEYS[4], a[i] .. ':s', '6' .. string.sub(state, 2))
+    redis.call('ZREM', KEYS[14], a[1] .. '-m' .. a[i])
+  end
+end
+
+if audits > 0 then
+  local t = redis.call('TIME')
+  local stamp = t[1] .. string.format('%06d', tonumber(t[2]))
+  for i = firstAudit, firstAudit + audits - 1 do
+    local seq = string.format('%.0f', redis.call('HINCRBY', KEYS[16], 'audit', 1))
+    redis.call('ZADD', KEYS[15], seq, seq .. ' ' .. stamp .. ' ' .. a[i])
+  end
+end
+
+local was = redis.call('HGET', KEYS[6], a[1])
+if was == a[7] then return {'ok', ''} end
+local now, before = cjson.decode(a[7]), was and cjson.decode(was) or {i = {}, a = {}}
+for _, m in ipairs(before.i) do redis.call('ZREM', KEYS[7], m) end
+for _, m in ipairs(now.i) do redis.call('ZADD', KEYS[7], 0, m) end
+redis.call('HSET', KEYS[6], a[1], a[7])
+if not was then return {'ok', ''} end
+local has = {}
+for _, at in ipairs(now.a) do has[at] = true end
+for _, at in ipairs(before.a) do
+  if not has[at] then
+    redis.call('HSET', KEYS[17], a[1] .. '@' .. string.format('%.0f', base + 1), was)
+    return {'ok', was}
+  end
+end
+return {'ok', ''}

@@ -1,0 +1,377 @@
+package redisstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lookout/bot"
+)
+
+// states numbers the delivery states in the order in which they may move.
+var states = []bot.OutState{bot.OutPending, bot.OutSending, bot.OutSent, bot.OutDelivered, bot.OutUndelivered, bot.OutFailed, bot.OutCancelled}
+
+// standing is where a message stands, as it is kept beside it.
+type standing struct {
+	state              int
+	fence              int64
+	attempts           int
+	lease, from        int64
+	unsettled          bool
+	settled            int64
+	channel, recipient string
+}
+
+func parseStanding(text string) (standing, error) {
+	f := strings.Fields(text)
+	if len(f) != 10 {
+		return standing{}, errors.New("a message's standing cannot be read")
+	}
+	return standing{state: int(atoi(f[0])), fence: atoi(f[1]), attempts: int(atoi(f[2])), lease: atoi(f[3]), unsettled: f[4] == "1",
+		from: atoi(f[5]), settled: atoi(f[7]), channel: channelOf(f[8]), recipient: f[9]}, nil
+}
+
+// decodeOutgoing puts a message together from what was committed and where it stands.
+func decodeOutgoing(text, state, carrier, code string) (bot.Outgoing, error) {
+	var o bot.Outgoing
+	st, err := parseStanding(state)
+	if err != nil {
+		return o, unavailable(err)
+	}
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return o, unavailable(err)
+	}
+	if st.state < 0 || st.state >= len(states) {
+		return o, unavailable(errors.New("a message stands where none can"))
+	}
+	o.State, o.Fence, o.Attempts, o.Unsettled = states[st.state], st.fence, st.attempts, st.unsettled
+	o.LeaseUntil, o.NotBefore, o.SettledAt = fromMillis(st.lease), fromMillis(st.from), fromMillis(st.settled)
+	o.CarrierID, o.Code = carrier, code
+	return o, nil
+}
+
+// claiming is one call of ClaimOutgoing under way.
+type claiming struct {
+	store   *Store
+	channel string
+	now     int64
+	until   int64
+	limit   int
+	claimed []bot.Outgoing
+	settled map[string]bool // recipients for whom nothing more can be done in this call
+	gone    map[string]bool // members that turned out not to be ready
+}
+
+// ClaimOutgoing leases messages that may leave. It looks at the first of every
+// slot, holds each one's recipient, and then leases it in its own slot, which
+// decides. A claim that is cut short leaves at most held recipients, who are
+// free again with the lease's end.
+func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	ctx, cancel := whole(ctx)
+	defer cancel()
+	c := &claiming{store: s, channel: channel, now: millis(now), until: millis(now.Add(lease)), limit: limit,
+		settled: make(map[string]bool), gone: make(map[string]bool)}
+	if err := c.ripen(ctx); err != nil {
+		return nil, err
+	}
+	ready := list{scored: true, order: byScore, give: func(sl slot, n int) *command {
+		return plain("zrange", s.keys.ready(sl, channel), 0, n-1, "withscores")
+	}}
+	// What is seen but cannot leave (its recipient is held) makes room for more to be looked at.
+	for look := limit + 16; len(c.claimed) < limit; look *= 4 {
+		seen, err := s.first(ctx, ready, look)
+		if err != nil {
+			return c.claimed, c.unless(err)
+		}
+		for len(c.claimed) < limit {
+			round := c.choose(seen)
+			if len(round) == 0 {
+				break
+			}
+			if err := c.try(ctx, round); err != nil {
+				return c.claimed, c.unless(err)
+			}
+		}
+		if len(seen) < look {
+			break
+		}
+	}
+	return c.claimed, nil
+}
+
+// unless keeps a fault back when messages were claimed already: they must be sent.
+func (c *claiming) unless(err error) error {
+	if len(c.claimed) > 0 {
+		return nil
+	}
+	return err
+}
+
+// ripenAtOnce bounds how long a script moves messages in one slot.
+const ripenAtOnce = 500
+
+// ripen puts messages whose time has come, or whose lease ran out, among the ready.
+func (c *claiming) ripen(ctx context.Context) error {
+	s := c.store
+	counts := everySlot(func(sl slot) *command { return plain("zcount", s.keys.later(sl, c.channel), "-inf", c.now) })
+	if err := s.servers.read(ctx, counts...); err != nil {
+		return err
+	}
+	for {
+		var moves []*command
+		for i, count := range counts {
+			if n, _ := count.done.Int64(); n > 0 {
+				sl := slot(i)
+				moves = append(moves, scriptRipen.call([]string{s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel)}, c.now, ripenAtOnce))
+			}
+		}
+		if len(moves) == 0 {
+			return nil
+		}
+		if err := s.servers.write(ctx, moves...); err != nil {
+			return err
+		}
+		more := false
+		for _, m := range moves {
+			n, _ := m.done.Int64()
+			more = more || n == ripenAtOnce
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// candidate is a message that stands ready.
+type candidate struct {
+	member
+	recipient, id string
+	patient, n    string
+}
+
+// choose gives the first messages that may be tried: one a recipient.
+func (c *claiming) choose(seen []member) []candidate {
+	var round []candidate
+	chosen := make(map[string]bool)
+	for _, m := range seen {
+		if len(c.claimed)+len(round) >= c.limit {
+			break
+		}
+		to, id, _ := strings.Cut(m.name, ":")
+		if c.gone[m.name] || c.settled[to] || chosen[to] {
+			continue
+		}
+		patient, n, ok := bot.OwnerOf(id, bot.MessageMark)
+		if !ok {
+			continue
+		}
+		chosen[to] = true
+		round = append(round, candidate{m, to, id, patient, n})
+	}
+	return round
+}
+
+// try holds the recipients of a round, and leases the messages whose recipients it got.
+func (c *claiming) try(ctx context.Context, round []candidate) error {
+	s := c.store
+	holds := make([]*command, len(round))
+	for i, m := range round {
+		holds[i] = scriptHold.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id, c.now, c.until)
+	}
+	if err := s.servers.write(ctx, holds...); err != nil {
+		return err
+	}
+	var free []candidate
+	var leases []*command
+	for i, m := range round {
+		if got, _ := holds[i].done.Int64(); got == 1 {
+			free = append(free, m)
+			leases = append(leases, scriptClaim.call([]string{s.keys.messages(m.patient), s.keys.ready(m.slot, c.channel), s.keys.later(m.slot, c.channel)},
+				m.n, m.name, c.now, c.until))
+		} else {
+			c.settled[m.recipient] = true // another message is on its way there
+		}
+	}
+	if len(leases) == 0 {
+		return nil
+	}
+	// Of several servers one may fail: what the others leased must be sent.
+	fault := s.servers.write(ctx, leases...)
+	var back []*command
+	for i, m := range free {
+		answer, err := leases[i].done.StringSlice()
+		if leases[i].err() != nil {
+			c.settled[m.recipient] = true
+			continue
+		}
+		if err != nil || len(answer) != 2 {
+			c.gone[m.name] = true
+			back = append(back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
+			continue
+		}
+		c.settled[m.recipient] = true
+		o, err := decodeOutgoing(answer[0], answer[1], "", "")
+		if err != nil {
+			return err
+		}
+		c.claimed = append(c.claimed, o)
+	}
+	if fault != nil {
+		return fault
+	}
+	if len(back) > 0 {
+		return s.servers.write(ctx, back...)
+	}
+	return nil
+}
+
+// Settle records what became of messages. Each is settled in its own slot; then
+// its recipient is free for the next.
+func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error {
+	if len(settlements) == 0 {
+		return nil
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := whole(ctx)
+	defer cancel()
+	look := make([]*command, len(settlements))
+	for i, x := range settlements {
+		if !slices.Contains(states, x.State) {
+			return fmt.Errorf("%w: unknown delivery state %q", bot.ErrInvalid, x.State)
+		}
+		patient, n, _ := bot.OwnerOf(x.ID, bot.MessageMark)
+		look[i] = plain("hget", s.keys.messages(patient), n+":s")
+	}
+	if err := s.servers.read(ctx, look...); err != nil {
+		return err
+	}
+	there := make([]*standing, len(settlements))
+	var index []*command
+	for i, x := range settlements {
+		text, err := look[i].done.Text()
+		if err != nil {
+			continue // settling what is not there is no error
+		}
+		st, err := parseStanding(text)
+		if err != nil {
+			return unavailable(err)
+		}
+		there[i] = &st
+		if x.CarrierID != "" {
+			// Before the message has it, so that it is found once it has.
+			index = append(index, plain("hset", s.keys.carrier(x.CarrierID), x.CarrierID, x.ID))
+		}
+	}
+	if len(index) > 0 {
+		if err := s.servers.write(ctx, index...); err != nil {
+			return err
+		}
+	}
+	return s.settle(ctx, settlements, there)
+}
+
+func (s *Store) settle(ctx context.Context, settlements []bot.Settlement, there []*standing) error {
+	var record []*command
+	var of []int
+	for i, x := range settlements {
+		st := there[i]
+		if st == nil {
+			continue
+		}
+		patient, n, _ := bot.OwnerOf(x.ID, bot.MessageMark)
+		sl := slotOf(patient)
+		unknown := 0
+		if x.Unsettled {
+			unknown = 1
+		}
+		record = append(record, scriptSettle.call(
+			[]string{s.keys.messages(patient), s.keys.ready(sl, st.channel), s.keys.later(sl, st.channel), s.keys.unsettled(sl)},
+			n, x.ID, x.Fence, slices.Index(states, x.State), x.CarrierID, x.Code, millis(x.At), millis(x.RetryAt), unknown))
+		of = append(of, i)
+	}
+	if len(record) == 0 {
+		return nil
+	}
+	fault := s.servers.write(ctx, record...)
+	var free []*command
+	for i, c := range record {
+		if done, err := c.done.Int64(); err == nil && done == 1 {
+			x, st := settlements[of[i]], there[of[i]]
+			free = append(free, scriptLetGo.call([]string{s.keys.held(st.channel, st.recipient)}, st.recipient, x.ID))
+		}
+	}
+	if len(free) > 0 {
+		if err := s.servers.write(ctx, free...); err != nil {
+			// They are settled; the telephones are free again when the lease ends.
+			s.options.Log.Warn("a telephone stays held until its lease ends", "err", err)
+		}
+	}
+	return fault
+}
+
+// Outgoing gives one message by our id.
+func (s *Store) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return bot.Outgoing{}, err
+	}
+	defer leave()
+	return s.outgoing(ctx, id)
+}
+
+func (s *Store) outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
+	patient, n, ok := bot.OwnerOf(id, bot.MessageMark)
+	if !ok {
+		return bot.Outgoing{}, bot.ErrNotFound
+	}
+	get := plain("hmget", s.keys.messages(patient), n, n+":s", n+":c", n+":e")
+	if err := s.servers.read(ctx, get); err != nil {
+		return bot.Outgoing{}, err
+	}
+	answer, _ := get.done.Slice()
+	var text [4]string
+	for i := range text {
+		if i < len(answer) {
+			text[i], _ = answer[i].(string)
+		}
+	}
+	if text[0] == "" {
+		return bot.Outgoing{}, bot.ErrNotFound
+	}
+	return decodeOutgoing(text[0], text[1], text[2], text[3])
+}
+
+// OutgoingByCarrier gives one message by the carrier's id.
+func (s *Store) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.Outgoing, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return bot.Outgoing{}, err
+	}
+	defer leave()
+	get := plain("hget", s.keys.carrier(carrierID), carrierID)
+	if err := s.servers.read(ctx, get); err != nil {
+		return bot.Outgoing{}, err
+	}
+	id, err := get.done.Text()
+	if err != nil || carrierID == "" {
+		return bot.Outgoing{}, bot.ErrNotFound
+	}
+	o, err := s.outgoing(ctx, id)
+	if err == nil && o.CarrierID != carrierID {
+		return bot.Outgoing{}, bot.ErrNotFound // it was entered, and the message never settled so
+	}
+	return o, err
+}

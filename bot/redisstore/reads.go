@@ -1,0 +1,562 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"lookout/bot"
+	"lookout/flows/triage"
+)
+
+// decode reads JSON that this store wrote.
+func decode[T any](text string) (x T, err error) {
+	return x, unavailable(json.Unmarshal([]byte(text), &x))
+}
+
+// PatientsAt lists who can be reached at an address.
+func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) ([]string, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	get := plain("hgetall", s.keys.at(service, a))
+	if err := s.servers.read(ctx, get); err != nil {
+		return nil, err
+	}
+	type entry struct {
+		patient string
+		place   int64
+	}
+	var entries []entry
+	for patient, has := range pairs(get) {
+		place, _, _ := strings.Cut(has, " ")
+		entries = append(entries, entry{patient, atoi(place)})
+	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.place, b.place) })
+	// Her record says whether it is so.
+	look := make([]*command, len(entries))
+	for i, e := range entries {
+		look[i] = plain("hget", s.keys.who(slotOf(e.patient)), e.patient)
+	}
+	if err := s.servers.read(ctx, look...); err != nil {
+		return nil, err
+	}
+	var out []string
+	for i, e := range entries {
+		text, err := look[i].done.Text()
+		if err != nil {
+			continue
+		}
+		w, err := decode[who](text)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(w.Addresses, a.Channel+"\x00"+a.At) {
+			out = append(out, e.patient)
+		}
+	}
+	return out, nil
+}
+
+// pairs reads a hash's answer.
+func pairs(c *command) map[string]string {
+	answer, _ := c.done.StringSlice()
+	out := make(map[string]string, len(answer)/2)
+	for i := 0; i+1 < len(answer); i += 2 {
+		out[answer[i]] = answer[i+1]
+	}
+	return out
+}
+
+// Load gives a patient's record as of the last commit.
+func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return bot.Record{}, err
+	}
+	defer leave()
+	get := plain("get", s.keys.record(patient))
+	if err := s.servers.read(ctx, get); err != nil {
+		return bot.Record{}, err
+	}
+	text, err := get.done.Text()
+	if errors.Is(err, redis.Nil) {
+		return bot.Record{}, bot.ErrNotFound
+	}
+	head, record, _ := strings.Cut(text, "\n")
+	version, live, _ := strings.Cut(head, " ")
+	rec, err := decode[bot.Record](record)
+	if err != nil {
+		return bot.Record{}, err
+	}
+	rec.Version = atoi(version)
+	s.listed.put(patient, rec.Version, strings.Join(whoIs(&rec.Patient).Addresses, "\x01"))
+	if live == "" {
+		return rec, nil
+	}
+	// A row that is written between the two reads comes with an older version,
+	// which a commit then refuses.
+	numbers := strings.Split(live, ",")
+	slices.SortFunc(numbers, func(a, b string) int { return cmp.Compare(atoi(a), atoi(b)) })
+	args := make([]any, len(numbers))
+	for i, n := range numbers {
+		args[i] = n
+	}
+	rows := plain("hmget", s.keys.rows(patient), args...)
+	if err := s.servers.read(ctx, rows); err != nil {
+		return bot.Record{}, err
+	}
+	if rec.Rows, err = decodeRows(rows); err != nil {
+		return bot.Record{}, err
+	}
+	rec.Rows = slices.DeleteFunc(rec.Rows, func(r bot.Row) bool { return r.State == bot.Closed })
+	return rec, nil
+}
+
+// decodeRows reads an answer of rows; one that is not there is left out.
+func decodeRows(c *command) ([]bot.Row, error) {
+	answer, _ := c.done.Slice()
+	var rows []bot.Row
+	for _, x := range answer {
+		text, ok := x.(string)
+		if !ok {
+			continue
+		}
+		row, err := decode[bot.Row](text)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Due lists patients whose earliest wake is at or before now.
+func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	due, err := s.first(ctx, list{scored: true, order: byScore, give: func(sl slot, n int) *command {
+		return plain("zrange", s.keys.due(sl), "-inf", now.UnixMilli(), "byscore", "limit", 0, n, "withscores")
+	}}, limit)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bot.Due, len(due))
+	for i, m := range due {
+		out[i] = bot.Due{Patient: m.name, At: time.UnixMilli(int64(m.score)).UTC()}
+	}
+	return out, nil
+}
+
+// Seen says whether a change with this key was committed.
+func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	claim := plain("hget", s.keys.claims(key), key)
+	if err := s.servers.read(ctx, claim); err != nil {
+		return false, err
+	}
+	held, err := claim.done.Text()
+	if err != nil {
+		return false, nil
+	}
+	_, owner, _ := strings.Cut(held, " ")
+	done := plain("hget", s.keys.done(owner), key)
+	if err := s.servers.read(ctx, done); err != nil {
+		return false, err
+	}
+	is, _ := done.done.Text()
+	return is == "done", nil
+}
+
+// Journal gives a patient's entries above a sequence number.
+func (s *Store) Journal(ctx context.Context, patient string, after int64, limit int) ([]bot.Entry, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	after = max(after, 0)
+	last := int64(-1)
+	if limit > 0 {
+		last = after + int64(limit) - 1
+	}
+	get := plain("lrange", s.keys.journal(patient), after, last)
+	if err := s.servers.read(ctx, get); err != nil {
+		return nil, err
+	}
+	texts, _ := get.done.StringSlice()
+	var out []bot.Entry
+	for i, text := range texts {
+		e, err := decode[bot.Entry](text)
+		if err != nil {
+			return nil, err
+		}
+		e.Seq = after + int64(i) + 1
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// Row gives one row by id.
+func (s *Store) Row(ctx context.Context, id string) (bot.Row, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return bot.Row{}, err
+	}
+	defer leave()
+	rows, err := s.rowsByID(ctx, []string{id})
+	if err != nil {
+		return bot.Row{}, err
+	}
+	if len(rows) == 0 {
+		return bot.Row{}, bot.ErrNotFound
+	}
+	return rows[0], nil
+}
+
+// rowsByID gives rows in the order of their ids; what is not there is left out.
+func (s *Store) rowsByID(ctx context.Context, ids []string) ([]bot.Row, error) {
+	var get []*command
+	for _, id := range ids {
+		if patient, n, ok := bot.OwnerOf(id, bot.RowMark); ok {
+			get = append(get, plain("hget", s.keys.rows(patient), n))
+		}
+	}
+	if len(get) == 0 {
+		return nil, nil
+	}
+	if err := s.servers.read(ctx, get...); err != nil {
+		return nil, err
+	}
+	var rows []bot.Row
+	for _, c := range get {
+		text, err := c.done.Text()
+		if err != nil {
+			continue
+		}
+		row, err := decode[bot.Row](text)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// Queue lists rows.
+func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if len(f.States) == 0 {
+		f.States = []bot.RowState{bot.Open, bot.Claimed}
+	}
+	if f.Limit <= 0 {
+		f.Limit = 500
+	}
+	if f.Patient != "" {
+		return s.queueOfOne(ctx, f)
+	}
+	services := []string{f.Service}
+	if f.Service == "" {
+		if services, err = s.services(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var live []string
+	for _, state := range f.States {
+		if state == bot.Closed {
+			continue
+		}
+		for _, service := range services {
+			live = append(live, string(state)+":"+service)
+		}
+	}
+	rows, err := s.queueLists(ctx, live, byScore, f.Limit)
+	if err != nil || !slices.Contains(f.States, bot.Closed) || len(rows) >= f.Limit {
+		return rows, err
+	}
+	var closed []string
+	for _, service := range services {
+		closed = append(closed, string(bot.Closed)+":"+service)
+	}
+	more, err := s.queueLists(ctx, closed, lastFirst, f.Limit-len(rows))
+	return append(rows, more...), err
+}
+
+// queueLists gives the first rows of several lists, each named "STATE:SERVICE".
+func (s *Store) queueLists(ctx context.Context, lists []string, order func(a, b member) int, limit int) ([]bot.Row, error) {
+	var all []member
+	for _, name := range lists {
+		state, service, _ := strings.Cut(name, ":")
+		part, err := s.first(ctx, list{scored: true, order: order, give: func(sl slot, n int) *command {
+			args := []any{0, n - 1, "withscores"}
+			if bot.RowState(state) == bot.Closed {
+				args = []any{0, n - 1, "rev", "withscores"}
+			}
+			return plain("zrange", s.keys.queue(sl, service, bot.RowState(state)), args...)
+		}}, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part...)
+	}
+	slices.SortFunc(all, order)
+	all = all[:min(len(all), limit)]
+	ids := make([]string, len(all))
+	for i, m := range all {
+		_, ids[i], _ = strings.Cut(m.name, ":")
+	}
+	return s.rowsByID(ctx, ids)
+}
+
+// queueOfOne lists the rows of one patient.
+func (s *Store) queueOfOne(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+	get := plain("hgetall", s.keys.rows(f.Patient))
+	if err := s.servers.read(ctx, get); err != nil {
+		return nil, err
+	}
+	var rows []bot.Row
+	for n, text := range pairs(get) {
+		if strings.HasSuffix(n, ":q") {
+			continue
+		}
+		row, err := decode[bot.Row](text)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(f.States, row.State) && (f.Service == "" || f.Service == row.Service) {
+			rows = append(rows, row)
+		}
+	}
+	slices.SortFunc(rows, queueOrder)
+	return rows[:min(len(rows), f.Limit)], nil
+}
+
+// queueOrder is the order of [bot.Store.Queue].
+func queueOrder(a, b bot.Row) int {
+	if closed := a.State == bot.Closed; closed != (b.State == bot.Closed) {
+		if closed {
+			return 1
+		}
+		return -1
+	} else if closed {
+		return cmp.Or(b.ClosedAt.Compare(a.ClosedAt), cmp.Compare(queueMember(&b), queueMember(&a)))
+	}
+	return cmp.Or(cmp.Compare(queueScore(&a), queueScore(&b)), cmp.Compare(queueMember(&a), queueMember(&b)))
+}
+
+// services lists the services that have patients.
+func (s *Store) services(ctx context.Context) ([]string, error) {
+	get := everySlot(func(sl slot) *command { return plain("smembers", s.keys.services(sl)) })
+	if err := s.servers.read(ctx, get...); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, c := range get {
+		names, _ := c.done.StringSlice()
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+// findCap is how many members of the index a search looks at in one slot.
+const findCap = 2000
+
+// Find looks people up for the desk.
+func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]bot.Patient, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	q := bot.ParseSearch(query)
+	var ids []string
+	switch {
+	case q.BirthDate != "":
+		found, err := s.findIndexed(ctx, limit, "b\x00"+service+"\x00"+q.BirthDate+"\x00")
+		if err != nil {
+			return nil, err
+		}
+		ids = found
+	case q.Digits != "":
+		found, err := s.findIndexed(ctx, limit, "n\x00"+service+"\x00"+q.Digits+"\x00")
+		if err != nil {
+			return nil, err
+		}
+		at, err := s.PatientsAt(ctx, service, bot.Address{Channel: "sms", At: q.Phone})
+		if err != nil {
+			return nil, err
+		}
+		ids = append(found, at...)
+	case len(q.Words) > 0:
+		// The longest word is the rarest, as names go.
+		slices.SortStableFunc(q.Words, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+		members := make([]string, len(q.Words))
+		for i, w := range q.Words {
+			members[i] = "w\x00" + service + "\x00" + w
+		}
+		found, err := s.findIndexed(ctx, limit, members...)
+		if err != nil {
+			return nil, err
+		}
+		ids = found
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return s.people(ctx, ids[:min(len(ids), limit)])
+}
+
+// findIndexed gives patients of whom, for each text, some member of the index begins with it.
+func (s *Store) findIndexed(ctx context.Context, limit int, begins ...string) ([]string, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	args := []any{begins[0], begins[0] + "\xff", findCap, limit}
+	for _, b := range begins[1:] {
+		args = append(args, b)
+	}
+	find := everySlot(func(sl slot) *command { return scriptFind.call([]string{s.keys.index(sl), s.keys.who(sl)}, args...) })
+	if err := s.servers.read(ctx, find...); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, c := range find {
+		part, _ := c.done.StringSlice()
+		ids = append(ids, part...)
+	}
+	return ids, nil
+}
+
+// people gives patients by id; who is not there is left out.
+func (s *Store) people(ctx context.Context, ids []string) ([]bot.Patient, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	get := make([]*command, len(ids))
+	for i, id := range ids {
+		get[i] = plain("get", s.keys.record(id))
+	}
+	if err := s.servers.read(ctx, get...); err != nil {
+		return nil, err
+	}
+	var out []bot.Patient
+	for _, c := range get {
+		text, err := c.done.Text()
+		if err != nil {
+			continue
+		}
+		_, record, _ := strings.Cut(text, "\n")
+		rec, err := decode[bot.Record](record)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rec.Patient)
+	}
+	return out, nil
+}
+
+// Patients lists people by id.
+func (s *Store) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	begin := "i\x00" + service + "\x00"
+	found, err := s.first(ctx, list{order: byScore, give: func(sl slot, n int) *command {
+		return plain("zrange", s.keys.index(sl), "("+begin+after, "("+begin+"\xff", "bylex", "limit", 0, n)
+	}}, limit)
+	leave()
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(found))
+	for i, m := range found {
+		ids[i] = strings.TrimPrefix(m.name, begin)
+	}
+	return s.people(ctx, ids)
+}
+
+// Stats counts what stands open.
+func (s *Store) Stats(ctx context.Context, now time.Time) (bot.Stats, error) {
+	st := bot.Stats{Rows: map[bot.RowState]map[string]int{}}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return st, err
+	}
+	defer leave()
+	services, err := s.services(ctx)
+	if err != nil {
+		return st, err
+	}
+	count := everySlot(func(sl slot) *command {
+		keys := []string{s.keys.who(sl), s.keys.due(sl), s.keys.unsettled(sl)}
+		for _, service := range services {
+			for _, state := range places[:3] {
+				keys = append(keys, s.keys.queue(sl, service, state))
+			}
+		}
+		return scriptCount.call(keys, millis(now), levelBand)
+	})
+	if err := s.servers.read(ctx, count...); err != nil {
+		return st, err
+	}
+	for _, c := range count {
+		n, err := c.done.Int64Slice()
+		if want := 6 + len(services)*3*len(triage.Levels); err != nil || len(n) != want {
+			return st, fmt.Errorf("%w: redis store: a count has %d numbers, not %d", bot.ErrUnavailable, len(n), want)
+		}
+		st.Patients += int(n[0])
+		st.WakesDue += int(n[1])
+		st.OldestWake = older(st.OldestWake, n[2])
+		st.Outgoing += int(n[3])
+		st.OldestOut = older(st.OldestOut, n[4])
+		st.OldestDue = older(st.OldestDue, n[5])
+		for i, rows := range n[6:] {
+			if rows == 0 {
+				continue
+			}
+			state := places[i/len(triage.Levels)%3]
+			if st.Rows[state] == nil {
+				st.Rows[state] = map[string]int{}
+			}
+			st.Rows[state][triage.Levels[i%len(triage.Levels)].String()] += int(rows)
+		}
+	}
+	return st, nil
+}
+
+// older is the earlier of two times; 0 is none.
+func older(t time.Time, ms int64) time.Time {
+	if x := fromMillis(ms); ms != 0 && (t.IsZero() || x.Before(t)) {
+		return x
+	}
+	return t
+}

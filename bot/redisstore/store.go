@@ -1,0 +1,240 @@
+// Package redisstore keeps what lookout knows in Redis 7, for a service on
+// several machines. It implements bot.Store; many processes may share one.
+//
+// It promises: a change is kept whole or not at all, by one script on one
+// server; what Commit has returned for is in the append-only file, synced, of
+// the server that it lies on (and in the memory of as many replicas as
+// Options.Copies asks for); a key counts once, for whomever it is used, also
+// when an answer was lost and the caller tries again. It refuses patients on
+// servers that may forget what they were told (see [Store.Check]), unless the
+// operator accepts that by name, and servers that a newer lookout has written to.
+//
+// Patients are dealt to 128 slots; everything of one lies in hers, under one
+// hash tag ({s042}), so that each change is one script there, on a Cluster too.
+// Lists over all people (what is due, what may leave, the queue, search) are kept
+// per slot, and put together from the first of each. What is looked up by
+// something that is no patient's id (an address, an idempotency key, a carrier's
+// id, who holds a telephone) lies in the slot of that, written so that the
+// patient's slot always decides:
+//
+//   - an address is entered before her record lists it, and taken out after;
+//     her record says whether it is so;
+//   - an idempotency key is claimed for a patient before her commit, which
+//     records it as done in her slot. Another patient's claim first bars the
+//     older one there, so that of two one counts, whenever either comes;
+//   - a telephone is held for one message before that is leased, so that one at
+//     a time is on its way to it, whoever sends;
+//   - audit entries stand in the slot of what they are about, and are gathered
+//     from there into one log, each once.
+//
+// All keys, with their types, are in keys.go; each script says at its head what
+// it takes and gives. docs/redis.md says what a fail-over may lose, and why.
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lookout/bot"
+)
+
+// Store is a bot.Store in Redis.
+type Store struct {
+	target  *target
+	servers *servers
+	keys    keys
+	options Options
+
+	mu     sync.RWMutex // held for reading while a call is under way; for writing to close
+	closed bool
+	stop   context.CancelFunc // ends the checks
+	checks sync.WaitGroup
+
+	state   atomic.Pointer[State]
+	recheck chan struct{} // asks for a check now
+
+	listed listed
+}
+
+var _ bot.Store = (*Store)(nil)
+
+// Options are what an operator says of the servers.
+type Options struct {
+	// Accept names faults that [Store.Check] may find and the operator has decided
+	// to live with.
+	Accept []string
+	// Copies is how many replicas must have a write in memory before it counts
+	// (WAIT). 0: none.
+	Copies int
+	// Now is the process's clock, which is compared with the servers'. nil: it is not.
+	Now func() time.Time
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// Open connects to the servers that the URL names, checks that they keep what
+// they are told, and goes on checking each minute.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range o.Accept {
+		if !knownFault(name) {
+			return nil, fmt.Errorf("redis store: %q is no fault that could be accepted: there are %s", name, faultNames())
+		}
+	}
+	if o.Copies < 0 {
+		return nil, errors.New("redis store: the copies that must have a write cannot be below 0")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{target: t, servers: connect(t, o.Copies), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1)}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.servers.close())
+	}
+	return s, nil
+}
+
+// begin does what must be right before anything is kept.
+func (s *Store) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if err := s.checkFormat(ctx); err != nil {
+		return fmt.Errorf("redis store at %s: %w", s.target, err)
+	}
+	state := s.Check(ctx)
+	if err := state.Refusal(); err != nil {
+		return fmt.Errorf("redis store at %s: %w", s.target, err)
+	}
+	watching, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.checks.Go(func() { s.keepChecking(watching) })
+	return nil
+}
+
+// checkFormat marks new servers with our format, and refuses those of a newer lookout.
+func (s *Store) checkFormat(ctx context.Context) error {
+	set := plain("setnx", s.keys.format(), schema)
+	get := plain("get", s.keys.format())
+	if err := s.servers.write(ctx, set, get); err != nil {
+		return err
+	}
+	is, err := get.done.Int()
+	if err != nil {
+		return fmt.Errorf("%s is not lookout's: choose another prefix", s.keys.format())
+	}
+	if is > schema {
+		return fmt.Errorf("it was written by a newer lookout (its format is %d, this one knows %d): use that version", is, schema)
+	}
+	return nil
+}
+
+// Close waits for what is under way. Everything after it is bot.ErrUnavailable.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.stop()
+	s.checks.Wait()
+	return s.servers.close()
+}
+
+// enter begins a call: it refuses a store that is closed and a context that has
+// ended. leave must be called when err is nil.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	s.mu.RLock()
+	if s.closed {
+		s.mu.RUnlock()
+		return nil, fmt.Errorf("%w: the store is closed", bot.ErrUnavailable)
+	}
+	if err := ctx.Err(); err != nil {
+		s.mu.RUnlock()
+		return nil, unavailable(err)
+	}
+	return s.mu.RUnlock, nil
+}
+
+// whole lets a write that has begun end, whatever becomes of its caller: its
+// outcome must be known.
+func whole(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 2*ioTimeout)
+}
+
+// everySlot makes one command for each slot.
+func everySlot(make1 func(slot) *command) []*command {
+	all := make([]*command, slotCount)
+	for i := range all {
+		all[i] = make1(slot(i))
+	}
+	return all
+}
+
+// millis is how a time is kept; the zero time is 0.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+func atoi(text string) int64 {
+	n, _ := strconv.ParseInt(text, 10, 64) // what scripts wrote
+	return n
+}
+
+// listed remembers for whom all addresses are entered where they are looked up,
+// and in which version of her record: what Load gave, and what was committed
+// here. It saves a commit the look; forgetting costs only that.
+type listed struct {
+	mu sync.Mutex
+	of map[string]listing
+}
+
+type listing struct {
+	version   int64
+	addresses string
+}
+
+const maxListed = 20_000
+
+func (l *listed) put(patient string, version int64, addresses string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil {
+		l.of = make(map[string]listing)
+	}
+	if len(l.of) >= maxListed {
+		for k := range l.of { // any
+			delete(l.of, k)
+			if len(l.of) < maxListed*3/4 {
+				break
+			}
+		}
+	}
+	l.of[patient] = listing{version, addresses}
+}
+
+// has says whether that version of hers is known to have these addresses entered.
+func (l *listed) has(patient string, version int64, addresses string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.of[patient] == listing{version, addresses} && version > 0
+}
