@@ -56,8 +56,10 @@ type Store interface {
 	OutgoingByCarrier(ctx context.Context, carrierID string) (Outgoing, error)
 
 	// Queue lists rows: the most dangerous first, then by due time, then by
-	// opening; closed rows by closing time, latest first.
+	// opening; closed rows by closing time, latest first. Count says how many there
+	// are, whatever the filter's Limit and Skip.
 	Queue(ctx context.Context, filter QueueFilter) ([]Row, error)
+	Count(ctx context.Context, filter QueueFilter) (int, error)
 
 	// Row gives one row by id, closed ones too. [ErrNotFound].
 	Row(ctx context.Context, id string) (Row, error)
@@ -185,7 +187,13 @@ type QueueFilter struct {
 	Service string
 	States  []RowState // none: open and claimed
 	Patient string
-	Limit   int // 0: 500
+	Holder  string // who has claimed it
+	// DueBefore keeps rows that are not closed and due before a time; ClosedSince
+	// keeps closed rows, closed at a time or after it.
+	DueBefore   time.Time
+	ClosedSince time.Time
+	Limit       int // 0: 500
+	Skip        int // so many of the first are left out
 }
 
 // Stats is a count of what stands open.

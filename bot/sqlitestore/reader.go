@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -207,50 +208,117 @@ func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	if len(f.States) == 0 {
-		f.States = []bot.RowState{bot.Open, bot.Claimed}
-	}
 	if f.Limit <= 0 {
 		f.Limit = 500
 	}
-	var live []any
-	closed := false
-	for _, state := range f.States {
-		if state == bot.Closed {
-			closed = true
-		} else {
-			live = append(live, string(state))
-		}
-	}
 	var out []bot.Row
-	if len(live) > 0 {
-		rows, err := s.queue(ctx, f, "state <> 'closed' AND state IN ("+placeholders(len(live))+")", live, "level DESC, due, opened, n", f.Limit)
+	skip := f.Skip
+	for _, part := range parts(f) {
+		if len(out) == f.Limit {
+			break
+		}
+		if skip > 0 { // what the first part holds is left out before the second begins
+			n, err := s.count(ctx, part)
+			if err != nil {
+				return nil, err
+			}
+			if n <= skip {
+				skip -= n
+				continue
+			}
+		}
+		args := append(part.args, f.Limit-len(out), skip)
+		found, err := s.read.QueryContext(ctx, part.list()+" LIMIT ? OFFSET ?", args...)
+		rows, err := collect(found, err, decode[bot.Row])
 		if err != nil {
 			return nil, err
 		}
-		out = rows
-	}
-	if closed && len(out) < f.Limit {
-		rows, err := s.queue(ctx, f, "state = 'closed'", nil, "closed DESC, n DESC", f.Limit-len(out))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rows...)
+		out, skip = append(out, rows...), 0
 	}
 	return out, nil
 }
 
-func (s *Store) queue(ctx context.Context, f bot.QueueFilter, where string, args []any, order string, limit int) ([]bot.Row, error) {
-	if f.Service != "" {
-		where += " AND service = ?"
-		args = append(args, f.Service)
+// Count counts rows.
+func (s *Store) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
+	if err := s.open(ctx); err != nil {
+		return 0, err
 	}
-	if f.Patient != "" {
-		where += " AND patient = ?"
-		args = append(args, f.Patient)
+	all := 0
+	for _, part := range parts(f) {
+		n, err := s.count(ctx, part)
+		if err != nil {
+			return 0, err
+		}
+		all += n
 	}
-	found, err := s.read.QueryContext(ctx, "SELECT row FROM queue WHERE "+where+" ORDER BY "+order+" LIMIT ?", append(args, limit)...)
-	return collect(found, err, decode[bot.Row])
+	return all, nil
+}
+
+func (s *Store) count(ctx context.Context, part part) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, part.counted(), part.args...).Scan(&n)
+	return n, unavailable(err)
+}
+
+// part is a stretch of the queue that has one order: rows that are not closed, or
+// those that are.
+type part struct {
+	where, states, order string
+	args                 []any
+}
+
+// list and counted are its questions. The plus keeps SQLite from finding the rows of
+// a list by their state, after which it would have to sort them all.
+func (p part) list() string {
+	return "SELECT row FROM queue WHERE " + p.where + " AND +state" + p.states + " ORDER BY " + p.order
+}
+func (p part) counted() string {
+	return "SELECT count(*) FROM queue WHERE " + p.where + " AND state" + p.states
+}
+
+// parts takes a filter apart. What it asks of one kind of row leaves the other out.
+func parts(f bot.QueueFilter) []part {
+	if len(f.States) == 0 {
+		f.States = []bot.RowState{bot.Open, bot.Claimed}
+	}
+	live := part{where: "state <> 'closed'", order: "level DESC, due, opened, n"}
+	closed := part{where: "state = 'closed'", states: " = 'closed'", order: "closed DESC, n DESC"}
+	and := func(p *part, condition string, arg any) {
+		p.where += " AND " + condition
+		p.args = append(p.args, arg)
+	}
+	for _, p := range []*part{&live, &closed} {
+		if f.Service != "" {
+			and(p, "service = ?", f.Service)
+		}
+		if f.Patient != "" {
+			and(p, "patient = ?", f.Patient)
+		}
+	}
+	if f.Holder != "" {
+		and(&live, "holder <> '' AND holder = ?", f.Holder)
+	}
+	if !f.DueBefore.IsZero() {
+		and(&live, "due < ?", millis(f.DueBefore))
+	}
+	if !f.ClosedSince.IsZero() {
+		and(&closed, "closed >= ?", millis(f.ClosedSince))
+	}
+	n := 0
+	for _, state := range f.States {
+		if state != bot.Closed {
+			live.args = append(live.args, string(state))
+			n++
+		}
+	}
+	live.states = " IN (" + placeholders(n) + ")"
+	var out []part
+	if n > 0 && f.ClosedSince.IsZero() {
+		out = append(out, live)
+	}
+	if slices.Contains(f.States, bot.Closed) && f.Holder == "" && f.DueBefore.IsZero() {
+		out = append(out, closed)
+	}
+	return out
 }
 
 func scanOutgoing(scan func(...any) error) (bot.Outgoing, error) {

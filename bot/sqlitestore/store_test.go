@@ -273,3 +273,33 @@ func TestErasedFromTheBytes(t *testing.T) {
 		}
 	}
 }
+
+// The list of the desk is answered from indexes: neither a page of rows nor a count
+// reads the rows that it leaves out, or sorts.
+func TestQueueIsAnsweredFromIndexes(t *testing.T) {
+	s := open(t)
+	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
+	for _, f := range []bot.QueueFilter{{}, {DueBefore: now}, {Holder: "ann"}, {States: []bot.RowState{bot.Open}, DueBefore: now}, {States: []bot.RowState{bot.Snoozed}}, {States: []bot.RowState{bot.Closed}, ClosedSince: now}} {
+		f.Service = "anytown"
+		for _, p := range parts(f) {
+			for what, query := range map[string]string{"list": p.list() + " LIMIT 50", "count": p.counted()} {
+				rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, p.args...)
+				plan, err := collect(rows, err, func(scan func(...any) error) (line string, err error) {
+					var id, parent, unused int
+					err = scan(&id, &parent, &unused, &line)
+					return line, err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				all := strings.Join(plan, "; ")
+				if !strings.Contains(all, "INDEX queue_") || strings.Contains(all, "TEMP B-TREE FOR ORDER BY") && f.Holder == "" {
+					t.Errorf("%s of %+v: %s", what, f, all)
+				}
+				if what == "count" && f.Holder == "" && !strings.Contains(all, "COVERING") {
+					t.Errorf("%s of %+v reads the rows themselves: %s", what, f, all)
+				}
+			}
+		}
+	}
+}

@@ -662,7 +662,11 @@ func settleTwiceAndRetry(t *testing.T, h Harness) {
 }
 
 func row(n int, level triage.Level, due time.Duration, state bot.RowState) bot.Row {
-	return bot.Row{ID: patient(n).Patient.ID + "-r1", Service: service, Patient: patient(n).Patient.ID, Level: level, State: state,
+	holder := ""
+	if state == bot.Claimed {
+		holder = "ann"
+	}
+	return bot.Row{ID: patient(n).Patient.ID + "-r1", Service: service, Patient: patient(n).Patient.ID, Level: level, State: state, ClaimedBy: holder,
 		OpenedAt: t0.Add(time.Duration(n) * time.Second), DueAt: t0.Add(due), ClosedAt: t0.Add(time.Duration(n) * time.Hour)}
 }
 
@@ -690,9 +694,25 @@ func queueOrder(t *testing.T, h Harness) {
 		{bot.QueueFilter{States: []bot.RowState{bot.Closed}}, []string{"r7", "r6"}},
 		{bot.QueueFilter{States: []bot.RowState{bot.Snoozed, bot.Closed}}, []string{"r5", "r7", "r6"}},
 		{bot.QueueFilter{Patient: patient(2).Patient.ID}, []string{"r2"}},
+		{bot.QueueFilter{Holder: "ann"}, []string{"r2"}},
+		{bot.QueueFilter{Holder: "bea"}, nil},
+		{bot.QueueFilter{DueBefore: t0.Add(2 * time.Hour)}, []string{"r3", "r4", "r0"}},
+		{bot.QueueFilter{DueBefore: t0.Add(2 * time.Hour), States: []bot.RowState{bot.Open, bot.Closed}}, []string{"r3", "r4", "r0"}},
+		{bot.QueueFilter{ClosedSince: t0.Add(7 * time.Hour), States: []bot.RowState{bot.Open, bot.Closed}}, []string{"r7"}},
+		{bot.QueueFilter{Skip: 3}, []string{"r2", "r0"}},
+		{bot.QueueFilter{Skip: 2, Limit: 2}, []string{"r4", "r2"}},
+		{bot.QueueFilter{Skip: 2, States: []bot.RowState{bot.Snoozed, bot.Closed}}, []string{"r6"}},
+		{bot.QueueFilter{Skip: 9}, nil},
 	} {
 		rows, err := s.Queue(ctx, x.filter)
 		must(t, err)
+		all := x.filter
+		all.Limit, all.Skip = 0, 0
+		every, err := s.Queue(ctx, all)
+		must(t, err)
+		if n, err := s.Count(ctx, x.filter); err != nil || n != len(every) {
+			t.Errorf("%+v: Count = %d, %v, want %d whatever Limit and Skip are", x.filter, n, err, len(every))
+		}
 		var got []string
 		for _, r := range rows {
 			n := 0
