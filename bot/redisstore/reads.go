@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -269,61 +270,33 @@ func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 		return nil, err
 	}
 	defer leave()
-	if len(f.States) == 0 {
-		f.States = []bot.RowState{bot.Open, bot.Claimed}
-	}
+	return s.queue(ctx, f)
+}
+
+func (s *Store) queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
 	if f.Limit <= 0 {
 		f.Limit = 500
 	}
-	if f.Patient != "" {
-		return s.queueOfOne(ctx, f)
+	if f.Patient != "" || f.Holder != "" {
+		rows, err := s.queueOfFew(ctx, f)
+		rows = rows[min(len(rows), f.Skip):]
+		return rows[:min(len(rows), f.Limit)], err
 	}
-	services := []string{f.Service}
-	if f.Service == "" {
-		if services, err = s.services(ctx); err != nil {
-			return nil, err
-		}
+	live, closed, err := s.stretches(ctx, f)
+	if err != nil {
+		return nil, err
 	}
-	var live []string
-	for _, state := range f.States {
-		if state == bot.Closed {
-			continue
-		}
-		for _, service := range services {
-			live = append(live, string(state)+":"+service)
-		}
+	upTo := f.Skip + f.Limit
+	all, err := s.queueMembers(ctx, live, byScore, upTo)
+	if err == nil && len(all) < upTo {
+		var more []member
+		more, err = s.queueMembers(ctx, closed, lastFirst, upTo-len(all))
+		all = append(all, more...)
 	}
-	rows, err := s.queueLists(ctx, live, byScore, f.Limit)
-	if err != nil || !slices.Contains(f.States, bot.Closed) || len(rows) >= f.Limit {
-		return rows, err
+	if err != nil {
+		return nil, err
 	}
-	var closed []string
-	for _, service := range services {
-		closed = append(closed, string(bot.Closed)+":"+service)
-	}
-	more, err := s.queueLists(ctx, closed, lastFirst, f.Limit-len(rows))
-	return append(rows, more...), err
-}
-
-// queueLists gives the first rows of several lists, each named "STATE:SERVICE".
-func (s *Store) queueLists(ctx context.Context, lists []string, order func(a, b member) int, limit int) ([]bot.Row, error) {
-	var all []member
-	for _, name := range lists {
-		state, service, _ := strings.Cut(name, ":")
-		part, err := s.first(ctx, list{scored: true, order: order, give: func(sl slot, n int) *command {
-			args := []any{0, n - 1, "withscores"}
-			if bot.RowState(state) == bot.Closed {
-				args = []any{0, n - 1, "rev", "withscores"}
-			}
-			return plain("zrange", s.keys.queue(sl, service, bot.RowState(state)), args...)
-		}}, limit)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, part...)
-	}
-	slices.SortFunc(all, order)
-	all = all[:min(len(all), limit)]
+	all = all[min(len(all), f.Skip):]
 	ids := make([]string, len(all))
 	for i, m := range all {
 		_, ids[i], _ = strings.Cut(m.name, ":")
@@ -331,27 +304,136 @@ func (s *Store) queueLists(ctx context.Context, lists []string, order func(a, b 
 	return s.rowsByID(ctx, ids)
 }
 
-// queueOfOne lists the rows of one patient.
-func (s *Store) queueOfOne(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
-	get := plain("hgetall", s.keys.rows(f.Patient))
-	if err := s.servers.read(ctx, get); err != nil {
-		return nil, err
+// Count counts rows.
+func (s *Store) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
 	}
-	var rows []bot.Row
-	for n, text := range pairs(get) {
-		if strings.HasSuffix(n, ":q") {
-			continue
+	defer leave()
+	if f.Patient != "" || f.Holder != "" {
+		rows, err := s.queueOfFew(ctx, f)
+		return len(rows), err
+	}
+	live, closed, err := s.stretches(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	var asks []*command
+	for _, x := range append(live, closed...) {
+		asks = append(asks, everySlot(func(sl slot) *command {
+			return plain("zcount", s.keys.queue(sl, x.service, x.state), x.from, x.to)
+		})...)
+	}
+	if err := s.servers.read(ctx, asks...); err != nil {
+		return 0, err
+	}
+	n := int64(0)
+	for _, c := range asks {
+		here, _ := c.done.Int64() // its fault was seen
+		n += here
+	}
+	return int(n), nil
+}
+
+// stretch is part of the queue of one service and state, by score.
+type stretch struct {
+	service  string
+	state    bot.RowState
+	from, to string
+}
+
+// stretches are what a filter looks at: rows that are not closed, and those that are.
+func (s *Store) stretches(ctx context.Context, f bot.QueueFilter) (live, closed []stretch, err error) {
+	services := []string{f.Service}
+	if f.Service == "" {
+		if services, err = s.services(ctx); err != nil {
+			return nil, nil, err
 		}
-		row, err := decode[bot.Row](text)
+	}
+	for _, state := range statesOf(f) {
+		for _, service := range services {
+			x := stretch{service, state, "-inf", "+inf"}
+			switch {
+			case state == bot.Closed && f.DueBefore.IsZero():
+				if !f.ClosedSince.IsZero() {
+					x.from = strconv.FormatInt(millis(f.ClosedSince), 10)
+				}
+				closed = append(closed, x)
+			case state == bot.Closed || !f.ClosedSince.IsZero():
+			case f.DueBefore.IsZero():
+				live = append(live, x)
+			default: // each level has its own band of due times
+				for level := triage.None; level <= triage.Emergency; level++ {
+					x.from = strconv.FormatInt(queueScore(&bot.Row{Level: level}), 10)
+					x.to = "(" + strconv.FormatInt(queueScore(&bot.Row{Level: level, DueAt: f.DueBefore}), 10)
+					live = append(live, x)
+				}
+			}
+		}
+	}
+	return live, closed, nil
+}
+
+func statesOf(f bot.QueueFilter) []bot.RowState {
+	if len(f.States) == 0 {
+		return []bot.RowState{bot.Open, bot.Claimed}
+	}
+	return f.States
+}
+
+// queueMembers gives the first of several stretches together.
+func (s *Store) queueMembers(ctx context.Context, stretches []stretch, order func(a, b member) int, limit int) ([]member, error) {
+	var all []member
+	for _, x := range stretches {
+		part, err := s.first(ctx, list{scored: true, order: order, give: func(sl slot, n int) *command {
+			args := []any{x.from, x.to, "byscore", "limit", 0, n, "withscores"}
+			if x.state == bot.Closed {
+				args = []any{x.to, x.from, "byscore", "rev", "limit", 0, n, "withscores"}
+			}
+			return plain("zrange", s.keys.queue(sl, x.service, x.state), args...)
+		}}, limit)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(f.States, row.State) && (f.Service == "" || f.Service == row.Service) {
+		all = append(all, part...)
+	}
+	slices.SortFunc(all, order)
+	return all[:min(len(all), limit)], nil
+}
+
+// queueOfFew lists the rows of one patient or of one nurse: there are never so many
+// that they could not be looked at one by one.
+func (s *Store) queueOfFew(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+	var rows []bot.Row
+	if f.Patient != "" {
+		get := plain("hgetall", s.keys.rows(f.Patient))
+		if err := s.servers.read(ctx, get); err != nil {
+			return nil, err
+		}
+		for n, text := range pairs(get) {
+			if strings.HasSuffix(n, ":q") {
+				continue
+			}
+			row, err := decode[bot.Row](text)
+			if err != nil {
+				return nil, err
+			}
 			rows = append(rows, row)
 		}
+	} else {
+		var err error
+		if rows, err = s.queue(ctx, bot.QueueFilter{Service: f.Service, States: []bot.RowState{bot.Claimed}, Limit: 1 << 20}); err != nil {
+			return nil, err
+		}
 	}
+	rows = slices.DeleteFunc(rows, func(r bot.Row) bool {
+		live := r.State != bot.Closed
+		return !slices.Contains(statesOf(f), r.State) || f.Service != "" && f.Service != r.Service || f.Holder != "" && (!live || f.Holder != r.ClaimedBy) ||
+			!f.DueBefore.IsZero() && !(live && r.DueAt.Before(f.DueBefore)) || !f.ClosedSince.IsZero() && (live || r.ClosedAt.Before(f.ClosedSince))
+	})
 	slices.SortFunc(rows, queueOrder)
-	return rows[:min(len(rows), f.Limit)], nil
+	return rows, nil
 }
 
 // queueOrder is the order of [bot.Store.Queue].
