@@ -137,7 +137,7 @@ func (w *world) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.dead[out.To.At] {
-		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "21211", Err: errors.New("no such number")}
+		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "21211", Obstacle: bot.ObstacleDead, Err: errors.New("no such number")}
 	}
 	w.sent = append(w.sent, out)
 	return bot.Sent{CarrierID: fmt.Sprintf("out-%s", out.ID)}, nil
@@ -369,7 +369,7 @@ func (w *world) carrier(what string) error {
 	if !ok {
 		return errors.New("no text has gone there")
 	}
-	return w.DeliveryReceipt(w.t.Context(), bot.DeliveryReceipt{Outgoing: out.ID, State: bot.OutUndelivered, Code: "30003"})
+	return w.DeliveryReceipt(w.t.Context(), bot.DeliveryReceipt{Outgoing: out.ID, State: bot.OutUndelivered, Code: "30003", Obstacle: bot.ObstacleOff})
 }
 
 // maxDue bounds what one turn of the clock may set off, so that a file stays one

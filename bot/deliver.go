@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"lookout/flows/triage"
 )
 
 // Kick asks [Bot.Run] to look at the outbox now.
@@ -96,10 +94,11 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 
 // result is what came of one send.
 type result struct {
-	out   Outgoing
-	what  Settlement
-	class SendClass // "" when it went
-	gone  bool
+	out      Outgoing
+	what     Settlement
+	class    SendClass // "" when it went
+	obstacle Obstacle
+	gone     bool
 }
 
 // sendBatch sends a claimed batch and settles it whole. A stop that comes
@@ -130,7 +129,7 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing) (int, 
 	var faults []error
 	for _, r := range results {
 		if r.class == SendRefused || r.class == SendOptedOut || r.what.State == OutFailed {
-			if err := b.undeliverable(ctx, r.out, r.what.Code, r.class == SendOptedOut); err != nil {
+			if err := b.undeliverable(ctx, r.out, r.what.Code, r.obstacle); err != nil {
 				faults = append(faults, err)
 			}
 		}
@@ -194,7 +193,11 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
 		s.State = OutFailed
 	}
 	b.log.Warn("a message did not go", "message", out.ID, "class", failed.Class, "code", failed.Code, "attempt", out.Attempts)
-	return result{out: out, what: s, class: failed.Class}
+	obstacle := failed.Obstacle
+	if failed.Class == SendOptedOut {
+		obstacle = ObstacleOptedOut
+	}
+	return result{out: out, what: s, class: failed.Class, obstacle: obstacle}
 }
 
 // notNow gives the moment until which an unasked text waits that would leave
@@ -252,45 +255,13 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) error {
 		return fmt.Errorf("delivery receipt: %w", err)
 	}
 	if r.State == OutUndelivered || r.State == OutFailed {
-		return b.undeliverable(ctx, out, r.Code, r.Code == optedOutCode)
+		return b.undeliverable(ctx, out, r.Code, r.Obstacle)
+	}
+	if r.State == OutDelivered && out.Priority != PriorityPage {
+		if err := b.reached(ctx, out); err != nil {
+			return fmt.Errorf("delivery receipt: %w", err)
+		}
 	}
 	b.watchers.tell(Hint{Service: out.Service, Patient: out.Patient})
 	return nil
-}
-
-// optedOutCode is what a door gives as the code of a receipt that says that she
-// has stopped texts at the carrier.
-const optedOutCode = "opted-out"
-
-// undeliverable does what follows when a message did not reach her: she may
-// think that we know, and we may think that she does.
-func (b *Bot) undeliverable(ctx context.Context, out Outgoing, code string, optedOut bool) error {
-	if out.Priority == PriorityPage {
-		return b.pageFailed(ctx, out, "code "+code)
-	}
-	return b.turn(ctx, out.Patient, "undelivered:"+out.ID, nil, func(t *turn) error {
-		why := "not delivered"
-		if code != "" {
-			why += " (the carrier's code " + code + ")"
-		}
-		t.entry(Entry{Kind: EntryDelivery, By: "carrier", Ref: out.ID, Why: why})
-		if optedOut {
-			t.stop("carrier", "has stopped texts at the carrier", false)
-		}
-		p := &t.rec.Patient
-		if p.Status == Stranger {
-			return nil
-		}
-		level, reason := triage.Routine, "A text to her was not delivered: check her number."
-		switch {
-		case out.Priority == PriorityEmergency:
-			level, reason = triage.Emergency, "The text that tells her to ring 999 was not delivered. Ring her."
-		case t.hasUrgentRow():
-			level, reason = triage.Urgent, "A text to her was not delivered while an urgent concern is open. Ring her."
-		case optedOut:
-			reason = "She has stopped texts at her carrier: offer letter or phone."
-		}
-		t.openRow("unreachable", level, reason, "("+reason+")", nil)
-		return nil
-	})
 }

@@ -307,6 +307,9 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 		for _, key := range []string{"lease:", "page:", "due:", "snooze:"} {
 			t.unwake(key + r.ID)
 		}
+		if r.Concern == "unreachable" { // somebody has looked at her number: it is tried again
+			t.rec.Reach = nil
+		}
 		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
 			t.end(c.By, outcome.Ends)
 		}

@@ -33,6 +33,7 @@ type DeliveryReceipt struct {
 	CarrierID string
 	State     OutState
 	Code      string
+	Obstacle  Obstacle // of what was not delivered
 	At        time.Time
 }
 

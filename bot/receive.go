@@ -138,7 +138,8 @@ func (t *turn) receive(in Inbound) {
 		p.Addresses = append(p.Addresses, in.From)
 		p.Channel = in.From.Channel
 	}
-	t.rec.Spoken = t.now
+	t.rec.Spoken, t.rec.Wrote = t.now, t.now
+	t.heardOn(in.From.Channel)
 	t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID})
 
 	reading, words := t.read(in)

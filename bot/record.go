@@ -47,10 +47,28 @@ type Record struct {
 	// Spoken is when she last wrote, or lookout last wrote to her. Where several share
 	// a telephone, a message is hers with whom it was last.
 	Spoken time.Time `json:"spoken,omitzero"`
+	// Reach holds the channels on which texts have not reached her lately, by name.
+	Reach map[string]Reach `json:"reach,omitempty"`
+	// OutDay is the day of Outs, which counts what went to her then unasked or as an
+	// answer of lookout's own.
+	OutDay string `json:"out_day,omitempty"`
+	Outs   int    `json:"outs,omitempty"`
+	// Wrote is when she last wrote.
+	Wrote time.Time `json:"wrote,omitzero"`
 	// NextRow numbers her rows and NextOut her outgoing messages.
 	NextRow int `json:"next_row,omitempty"`
 	NextOut int `json:"next_out,omitempty"`
 }
+
+// Reach is how texts of one channel have failed to reach her, one after another.
+type Reach struct {
+	Failed   int       `json:"failed"`
+	Obstacle Obstacle  `json:"obstacle,omitempty"`
+	Since    time.Time `json:"since"`
+}
+
+// lost says whether a channel is given up until something comes through on it.
+func (r Reach) lost() bool { return r.Failed >= 2 || r.Failed > 0 && r.Obstacle.lasting() }
 
 // Status says whether lookout may speak to a person.
 type Status string
@@ -192,6 +210,7 @@ const (
 	WakeSnooze WakeKind = "snooze" // a snoozed row comes back: Ref is the row
 	WakeDue    WakeKind = "due"    // a row's promise is about to be missed: Ref is the row
 	WakeResume WakeKind = "resume" // a pause ends
+	WakeAgain  WakeKind = "again"  // what was not delivered is sent once more: Ref is the message
 )
 
 // RowState is where a row stands.

@@ -31,10 +31,11 @@ type Sent struct {
 
 // SendError says why a message did not go, and what that means.
 type SendError struct {
-	Class SendClass
-	Code  string        // the carrier's own code
-	After time.Duration // of Retry: not before
-	Err   error         // without the number or the text
+	Class    SendClass
+	Code     string        // the carrier's own code
+	Obstacle Obstacle      // what keeps texts from her, where the carrier says it
+	After    time.Duration // of Retry: not before
+	Err      error         // without the number or the text
 }
 
 // SendClass is the closed list of what can follow from a failed send.
@@ -52,3 +53,44 @@ func (e *SendError) Error() string {
 }
 
 func (e *SendError) Unwrap() error { return e.Err }
+
+// Obstacle is what kept a text from her, as far as the carrier knows: a closed list.
+type Obstacle string
+
+const (
+	ObstacleUnknown  Obstacle = ""
+	ObstacleOff      Obstacle = "off"       // switched off, out of reach, or abroad: may pass
+	ObstacleDead     Obstacle = "dead"      // the number does not exist, or no longer
+	ObstacleLandline Obstacle = "landline"  // the number takes no texts
+	ObstacleBlocked  Obstacle = "blocked"   // the telephone or its carrier blocks us
+	ObstacleOptedOut Obstacle = "opted out" // she has stopped texts at the carrier
+	ObstacleOurs     Obstacle = "ours"      // the text or our account is at fault, and not her number
+)
+
+// lasting says whether to try again is useless.
+func (o Obstacle) lasting() bool {
+	switch o {
+	case ObstacleDead, ObstacleLandline, ObstacleBlocked, ObstacleOptedOut:
+		return true
+	}
+	return false
+}
+
+// words are an obstacle as a nurse reads it.
+func (o Obstacle) words() string {
+	switch o {
+	case ObstacleOff:
+		return "her telephone is off, out of reach or abroad"
+	case ObstacleDead:
+		return "her number does not exist, or no longer"
+	case ObstacleLandline:
+		return "her number is a landline that takes no texts"
+	case ObstacleBlocked:
+		return "her telephone or its carrier blocks our texts"
+	case ObstacleOptedOut:
+		return "she has stopped texts at her carrier"
+	case ObstacleOurs:
+		return "the fault is ours, not her number's"
+	}
+	return "the carrier does not say why"
+}

@@ -153,6 +153,11 @@ func (t *turn) channel() string {
 	if _, ok := p.Address(p.Channel); ok && !t.unasked {
 		return p.Channel
 	}
+	for _, a := range p.Addresses {
+		if !t.rec.Reach[a.Channel].lost() {
+			return a.Channel
+		}
+	}
 	if len(p.Addresses) > 0 {
 		return p.Addresses[0].Channel
 	}
@@ -179,6 +184,9 @@ func (t *turn) flush() {
 	}
 	var last *Outgoing
 	for _, s := range t.says {
+		if t.full(s) {
+			continue
+		}
 		// A text of safety stands alone; others to the same person may share a message.
 		if last != nil && last.Priority == s.priority && s.priority > PriorityEmergency && s.by == "" &&
 			len(last.Text)+1+len(s.text) <= join {

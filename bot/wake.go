@@ -128,6 +128,8 @@ func (t *turn) handle(w Wake) {
 		}
 	case WakeDue:
 		t.wakeDue(w)
+	case WakeAgain:
+		t.wakeAgain(w)
 	case WakeResume:
 		if t.rec.Patient.Status == Paused && t.mourning() {
 			t.holdBack() // nobody has looked yet whose death it was
@@ -254,6 +256,10 @@ func (t *turn) wakePlan(w Wake) {
 	if !t.now.Before(item.Stale) {
 		t.entry(Entry{Kind: EntryPlan, Ref: item.ID, Why: "dropped: it was due on " + item.At.Format(time.DateOnly) + " and is stale now"})
 		t.planNext(item.ID)
+		return
+	}
+	if !t.reachable() {
+		t.putOff(w, t.now.Add(unreachedHolds), "put off: "+unreachedReason)
 		return
 	}
 	if waits := t.waits(); waits != "" {

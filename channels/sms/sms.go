@@ -122,7 +122,7 @@ const maxBody = 1600
 func (c *Client) Send(ctx context.Context, m bot.Outgoing) (bot.Sent, error) {
 	text := Plain(m.Text)
 	if len([]rune(text)) > maxBody {
-		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "too-long", Err: errors.New("the text is longer than 1,600 characters")}
+		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "too-long", Obstacle: bot.ObstacleOurs, Err: errors.New("the text is longer than 1,600 characters")}
 	}
 	service, k := c.service(ctx)
 	params := &api.CreateMessageParams{}
@@ -161,7 +161,7 @@ func (c *Client) classify(err error, k *call) *bot.SendError {
 		if rest.Code == 0 {
 			code = "http-" + strconv.Itoa(rest.Status)
 		}
-		return &bot.SendError{Class: class, Code: code, After: time.Duration(k.after.Load()) * time.Second,
+		return &bot.SendError{Class: class, Code: code, Obstacle: known.obstacle, After: time.Duration(k.after.Load()) * time.Second,
 			Err: fmt.Errorf("twilio answered %d", rest.Status)}
 	}
 	if !k.wrote.Load() {
@@ -170,38 +170,45 @@ func (c *Client) classify(err error, k *call) *bot.SendError {
 	return &bot.SendError{Class: bot.SendUnknown, Code: "network", Err: errors.New("the connection to twilio broke before its answer")}
 }
 
-// Code is one of Twilio's error codes that we act on.
-type Code struct {
-	class  bot.SendClass
-	Reason string
+// code is what one of Twilio's error codes means to us.
+type code struct {
+	class    bot.SendClass
+	obstacle bot.Obstacle
+	reason   string
 }
 
 // codes is the closed list of Twilio's error codes that mean something to us,
 // as they are described in Twilio's error dictionary. What is not here is
 // refused if Twilio says 4xx, and tried again if it says 429 or 5xx.
-var codes = map[int]Code{
-	20429: {bot.SendRetry, "too many requests"},
-	30001: {bot.SendRetry, "queue overflow"},
-	14107: {bot.SendRetry, "send rate exceeded"},
-	30022: {bot.SendRetry, "rate limit of the carrier exceeded"},
-	21211: {bot.SendRefused, "the number is not valid"},
-	21214: {bot.SendRefused, "the number cannot be reached"},
-	21610: {bot.SendOptedOut, "she has replied STOP at the carrier"},
-	21612: {bot.SendRefused, "this number cannot be reached from ours"},
-	21614: {bot.SendRefused, "the number is not a mobile"},
-	21617: {bot.SendRefused, "the text is too long"},
-	30003: {bot.SendRefused, "the telephone is off or out of reach"},
-	30004: {bot.SendRefused, "the telephone blocks us"},
-	30005: {bot.SendRefused, "the number is unknown or no longer exists"},
-	30006: {bot.SendRefused, "a landline or a carrier that cannot be reached"},
-	30007: {bot.SendRefused, "filtered by the carrier"},
-	30008: {bot.SendRefused, "not delivered, reason unknown"},
+var codes = map[int]code{
+	20429: {bot.SendRetry, "", "too many requests"},
+	30001: {bot.SendRetry, "", "queue overflow"},
+	14107: {bot.SendRetry, "", "send rate exceeded"},
+	30022: {bot.SendRetry, "", "rate limit of the carrier exceeded"},
+	21211: {bot.SendRefused, bot.ObstacleDead, "the number is not valid"},
+	21214: {bot.SendRefused, bot.ObstacleDead, "the number cannot be reached"},
+	21610: {bot.SendOptedOut, bot.ObstacleOptedOut, "she has replied STOP at the carrier"},
+	21612: {bot.SendRefused, bot.ObstacleOurs, "this number cannot be reached from ours"},
+	21614: {bot.SendRefused, bot.ObstacleLandline, "the number is not a mobile"},
+	21617: {bot.SendRefused, bot.ObstacleOurs, "the text is too long"},
+	30003: {bot.SendRefused, bot.ObstacleOff, "the telephone is off, out of reach or abroad"},
+	30004: {bot.SendRefused, bot.ObstacleBlocked, "the telephone blocks us"},
+	30005: {bot.SendRefused, bot.ObstacleDead, "the number is unknown or no longer exists"},
+	30006: {bot.SendRefused, bot.ObstacleLandline, "a landline or a carrier that cannot be reached"},
+	30007: {bot.SendRefused, bot.ObstacleBlocked, "filtered by the carrier"},
+	30008: {bot.SendRefused, bot.ObstacleUnknown, "not delivered, reason unknown"},
+}
+
+// obstacle says what a code of Twilio's means for the way to her.
+func obstacle(text string) bot.Obstacle {
+	n, _ := strconv.Atoi(text)
+	return codes[n].obstacle
 }
 
 // CodeReason says in words what a code of Twilio's means; "" when it is not known.
 func CodeReason(code string) string {
 	n, _ := strconv.Atoi(code)
-	return codes[n].Reason
+	return codes[n].reason
 }
 
 // Find looks in Twilio's log for a message of ours that may have gone: to the
@@ -276,6 +283,7 @@ func (c *Client) Sweep(ctx context.Context, b Bot, service string, since time.Ti
 			receipt := bot.DeliveryReceipt{CarrierID: value(x.Sid), State: state, At: sent}
 			if x.ErrorCode != nil {
 				receipt.Code = strconv.Itoa(*x.ErrorCode)
+				receipt.Obstacle = obstacle(receipt.Code)
 			}
 			if err := b.DeliveryReceipt(ctx, receipt); err != nil && !errors.Is(err, bot.ErrNotFound) {
 				faults = append(faults, err)

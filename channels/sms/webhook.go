@@ -116,10 +116,7 @@ func (h *Webhooks) status(w http.ResponseWriter, r *http.Request) {
 	state, known := states[r.PostForm.Get("MessageStatus")]
 	if known {
 		code := r.PostForm.Get("ErrorCode")
-		if code == "21610" {
-			code = optedOut
-		}
-		receipt := bot.DeliveryReceipt{Outgoing: r.URL.Query().Get("m"), CarrierID: r.PostForm.Get("MessageSid"), State: state, Code: code, At: h.Now()}
+		receipt := bot.DeliveryReceipt{Outgoing: r.URL.Query().Get("m"), CarrierID: r.PostForm.Get("MessageSid"), State: state, Code: code, Obstacle: obstacle(code), At: h.Now()}
 		err := h.Bot.DeliveryReceipt(r.Context(), receipt)
 		switch {
 		case errors.Is(err, bot.ErrNotFound): // not ours, or of another system on this account
@@ -131,6 +128,3 @@ func (h *Webhooks) status(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
-
-// optedOut is the code by which the bot knows that she stopped texts at the carrier.
-const optedOut = "opted-out"

@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/channels/sms"
 	"lookout/content"
 )
 
 type patientsCmd struct {
 	Import patientsImportCmd `cmd:"" help:"Enrol the people of a CSV file: all of them, or, where one row has a fault, none."`
 	Plan   patientsPlanCmd   `cmd:"" help:"Print what a person's plan sends her in the next year, and why each thing goes when it does."`
+	Cost   patientsCostCmd   `cmd:"" help:"Print what texts cost in a month, and what the plans will cost in the next."`
 	Wishes patientsWishesCmd `cmd:"" help:"Show or set when and where she wishes to be texted, and her quiet days."`
 }
 
@@ -97,6 +99,44 @@ func printPlan(to io.Writer, p bot.Patient, items []bot.Planned, zone *time.Loca
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", goes, item.At.Format("Mon 2 Jan 2006"), what, why)
 	}
 	w.Flush()
+}
+
+type patientsCostCmd struct {
+	Month    string `help:"The month, like 2026-11; the present one when nothing is said." placeholder:"MONTH"`
+	Settings string `help:"The settings file." default:"lookout.yaml" placeholder:"FILE"`
+}
+
+// Help is shown by lookout patients cost --help.
+func (*patientsCostCmd) Help() string {
+	return "The price of a segment is the setting twilio.price_per_segment.\nExample:\n  lookout patients cost --month 2026-11"
+}
+
+// Run adds up a month.
+func (c *patientsCostCmd) Run(e *env) error {
+	s, err := loadSettings(c.Settings, e)
+	if err != nil {
+		return err
+	}
+	s.defaults()
+	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+		month := e.now().In(b.Service().Location)
+		if c.Month != "" {
+			if month, err = time.ParseInLocation("2006-01", c.Month, b.Service().Location); err != nil {
+				return errors.New("--month: must be a month like 2026-11")
+			}
+		}
+		from := time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, month.Location())
+		spend, err := b.Spend(ctx, sms.Channel, from, from.AddDate(0, 1, 0), func(text string) int { n, _ := content.Segments(sms.Plain(text)); return n })
+		if err != nil {
+			return err
+		}
+		price := s.Twilio.PricePerSegment
+		fmt.Fprintf(e.out, "%s: %d texts to and %d from %d people in %d talks; %d segments, about %.2f at %.3f each. What people send us is charged to us by some carriers and is not in it.\n",
+			from.Format("January 2006"), spend.Sent, spend.Received, spend.Patients, spend.Talks, spend.Segments, price*float64(spend.Segments), price)
+		a := spend.Ahead
+		fmt.Fprintf(e.out, "The next %d days: %d talks and %d single texts are planned; about %.0f segments, about %.2f.\n", a.Days, a.Talks, a.Texts, a.Segments, price*a.Segments)
+		return nil
+	})
 }
 
 type patientsWishesCmd struct {

@@ -65,6 +65,9 @@ service:
 			t.Errorf("the plan does not say %q:\n%s", want, out)
 		}
 	}
+	if out, err := at(t, now.AddDate(0, 1, 0), "patients", "cost", "--settings", file, "--month", "2026-12"); err != nil || !strings.Contains(out, "December 2026: 0 texts to") || !strings.Contains(out, "The next 31 days: 1 talks and 1 single texts") {
+		t.Errorf("cost: %v\n%s", err, out)
+	}
 	if _, err := at(t, now, "patients", "plan", "anytown-pnobody", "--settings", file); err == nil || !strings.Contains(err.Error(), "there is no patient") {
 		t.Errorf("nobody's plan: %v", err)
 	}

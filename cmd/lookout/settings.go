@@ -34,6 +34,7 @@ type settings struct {
 		MessagingServiceSID string  `yaml:"messaging_service_sid"`
 		APIURL              string  `yaml:"api_url"`
 		PerSecond           float64 `yaml:"per_second"`
+		PricePerSegment     float64 `yaml:"price_per_segment"`
 	} `yaml:"twilio"`
 	SMTP struct { // pages by e-mail; without an address none go
 		Address  string `yaml:"address"`
@@ -144,6 +145,9 @@ func (s *settings) defaults() {
 	if s.Twilio.PerSecond == 0 {
 		s.Twilio.PerSecond = 50
 	}
+	if s.Twilio.PricePerSegment == 0 {
+		s.Twilio.PricePerSegment = 0.02 // pounds; clinical digest 8.2: about 2p
+	}
 	v := &s.Service
 	fill(&v.ID, "anytown")
 	fill(&v.Name, "Your NHS breast nurses")
@@ -198,6 +202,9 @@ func (s *settings) check() error {
 	}
 	if (t.From == "") == (t.MessagingServiceSID == "") {
 		fault("twilio.from", "set exactly one of twilio.from (a number) and twilio.messaging_service_sid")
+	}
+	if t.PricePerSegment < 0 {
+		fault("twilio.price_per_segment", "must not be below 0")
 	}
 	if t.PerSecond < 0 {
 		fault("twilio.per_second", "must not be below 0")
