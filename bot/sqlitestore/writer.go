@@ -115,29 +115,32 @@ func plain(err error) bool {
 // statements are those of the writer's connection.
 type statements struct {
 	begin, commit                                         *sql.Stmt
-	updatePatient, insertPatient, seen, setWho            *sql.Stmt
+	updatePatient, movePatient, insertPatient             *sql.Stmt
+	seen, setWho                                          *sql.Stmt
 	insertJournal, putRow, insertOutgoing, cancelOutgoing *sql.Stmt
 	dropAddresses, putAddress, dropNames, putName         *sql.Stmt
 	claimable, claim, settle, settleCarrier, receipt      *sql.Stmt
 	insertAudit, putValue, value, deleteValue, sweep      *sql.Stmt
 }
 
+const (
+	whatChanges = "version = ?2 + 1, next_wake = ?3, seq = seq + ?4, rowed = rowed | ?5, record = ?6"
+	keyIsNew    = "(?7 IS NULL OR NOT EXISTS (SELECT 1 FROM journal WHERE key = ?7))"
+)
+
 func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 	for text, to := range map[string]**sql.Stmt{
 		"BEGIN IMMEDIATE": &st.begin,
 		"COMMIT":          &st.commit,
-		// The guard: nothing is written unless version and key allow it.
-		`UPDATE patients SET version = ?2 + 1, next_wake = ?3, seq = seq + ?4, rowed = rowed | ?5, record = ?6,
-			nhs = ?7, birth = ?8
-			WHERE id = ?1 AND version = ?2 AND (?9 IS NULL OR NOT EXISTS (SELECT 1 FROM journal WHERE key = ?9))
-			RETURNING seq, who <> ?10`: &st.updatePatient,
-		`INSERT INTO patients (id, service, version, next_wake, seq, rowed, record, nhs, birth)
-			SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8
-			WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1) AND (?9 IS NULL OR NOT EXISTS (SELECT 1 FROM journal WHERE key = ?9))
-			RETURNING seq, who <> ?10`: &st.insertPatient,
-		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                  &st.seen,
-		"UPDATE patients SET who = ?2 WHERE id = ?1":                           &st.setWho,
-		"INSERT INTO journal (patient, seq, key, entries) VALUES (?, ?, ?, ?)": &st.insertJournal,
+		// The guard: nothing is written unless version and key allow it. The first is
+		// for the many changes after which she is found as before.
+		"UPDATE patients SET " + whatChanges + " WHERE id = ?1 AND version = ?2 AND who = ?8 AND " + keyIsNew:  &st.updatePatient,
+		"UPDATE patients SET " + whatChanges + " WHERE id = ?1 AND version = ?2 AND who <> ?8 AND " + keyIsNew: &st.movePatient,
+		`INSERT INTO patients (id, service, version, next_wake, seq, rowed, record)
+			SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1) AND ` + keyIsNew: &st.insertPatient,
+		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                                 &st.seen,
+		"UPDATE patients SET who = ?2, nhs = ?3, birth = ?4 WHERE id = ?1":                                    &st.setWho,
+		"INSERT INTO journal (patient, seq, key, entries) SELECT id, seq, ?2, ?3 FROM patients WHERE id = ?1": &st.insertJournal,
 		`INSERT INTO queue (id, service, patient, state, level, due, opened, closed, row, holder) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)
 			ON CONFLICT (id) DO UPDATE SET state = ?4, level = ?5, due = ?6, opened = ?7, closed = ?8, row = ?9, holder = ?10`: &st.putRow,
 		`INSERT INTO outgoing (id, channel, recipient, priority, not_before, created, state, message) VALUES (?,?,?,?,?,?,0,?)`: &st.insertOutgoing,
@@ -216,29 +219,16 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 		}
 	}
-	rowed := 0
-	if len(c.Rows) > 0 {
-		rowed = 1
-	}
 	who := whoIs(p)
 	return s.submit(ctx, func() error {
 		bg := context.Background()
 		key := nullable(c.Key)
-		guard, args := s.stmt.updatePatient, []any{p.ID, c.Base, nextWake(c.Record.Wakes), len(c.Entries), rowed, record, nullable(p.NHSNumber), nullable(p.BirthDate), key, who}
-		if c.Base == 0 {
-			guard, args[1] = s.stmt.insertPatient, p.Service
-		}
-		var seq int64
-		var moved bool
-		err := guard.QueryRowContext(bg, args...).Scan(&seq, &moved)
-		if errors.Is(err, sql.ErrNoRows) {
-			return s.whyNot(bg, c.Key)
-		}
+		moved, err := s.guard(bg, &c, record, key, who)
 		if err != nil {
 			return err
 		}
 		if len(c.Entries) > 0 || c.Key != "" {
-			if _, err := s.stmt.insertJournal.ExecContext(bg, p.ID, seq, key, entries); err != nil {
+			if _, err := s.stmt.insertJournal.ExecContext(bg, p.ID, key, entries); err != nil {
 				return err
 			}
 		}
@@ -271,6 +261,45 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 	})
 }
 
+// guard writes her record if version and key allow it, before anything else is
+// written. moved says that she is found by something else than before.
+func (s *Store) guard(ctx context.Context, c *bot.Change, record []byte, key any, who string) (moved bool, err error) {
+	rowed := 0
+	if len(c.Rows) > 0 {
+		rowed = 1
+	}
+	wrote := func(stmt *sql.Stmt, args ...any) bool {
+		if err != nil {
+			return false
+		}
+		var done sql.Result
+		if done, err = stmt.ExecContext(ctx, args...); err != nil {
+			return false
+		}
+		var n int64
+		n, err = done.RowsAffected()
+		return n == 1
+	}
+	id, wake := c.Record.Patient.ID, nextWake(c.Record.Wakes)
+	if c.Base == 0 {
+		if wrote(s.stmt.insertPatient, id, c.Record.Patient.Service, wake, len(c.Entries), rowed, record, key) {
+			return true, nil
+		}
+	} else {
+		args := []any{id, c.Base, wake, len(c.Entries), rowed, record, key, who}
+		if wrote(s.stmt.updatePatient, args...) {
+			return false, nil
+		}
+		if wrote(s.stmt.movePatient, args...) {
+			return true, nil
+		}
+	}
+	if err == nil {
+		err = s.whyNot(ctx, c.Key)
+	}
+	return false, err
+}
+
 // whyNot tells a duplicate from a conflict, after the guard let nothing through.
 func (s *Store) whyNot(ctx context.Context, key string) error {
 	if key != "" {
@@ -289,7 +318,7 @@ func (s *Store) whyNot(ctx context.Context, key string) error {
 // are written only when that changes.
 func whoIs(p *bot.Patient) string {
 	var b strings.Builder
-	b.WriteString(p.GivenName + "\x00" + p.FamilyName)
+	b.WriteString(p.GivenName + "\x00" + p.FamilyName + "\x00" + p.NHSNumber + "\x00" + p.BirthDate)
 	for _, a := range p.Addresses {
 		b.WriteString("\x00" + a.Channel + "\x00" + a.At)
 	}
@@ -297,7 +326,7 @@ func whoIs(p *bot.Patient) string {
 }
 
 func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
-	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who); err != nil {
+	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who, nullable(p.NHSNumber), nullable(p.BirthDate)); err != nil {
 		return err
 	}
 	addresses, err := json.Marshal(p.Addresses)
