@@ -276,16 +276,26 @@ var acts = []struct {
 	do   func(w *world, m []string) error
 }{
 	{regexp.MustCompile(`^(\w+) takes ` + rowForm + `$`), func(w *world, m []string) error {
-		return w.onRow(m, func(row string) error { _, err := w.Take(w.t.Context(), row, m[1]); return err })
+		return w.onRow(m, func(row string) error { _, err := w.Take(w.t.Context(), bot.Act{Row: row, By: m[1]}); return err })
 	}},
 	{regexp.MustCompile(`^(\w+) gives back ` + rowForm + `$`), func(w *world, m []string) error {
-		return w.onRow(m, func(row string) error { _, err := w.Release(w.t.Context(), row, m[1]); return err })
+		return w.onRow(m, func(row string) error { _, err := w.Release(w.t.Context(), bot.Act{Row: row, By: m[1]}); return err })
 	}},
 	{regexp.MustCompile(`^(\w+) rings about ` + rowForm + `: (.+)$`), func(w *world, m []string) error {
-		return w.onRow(m, func(row string) error { _, err := w.Ring(w.t.Context(), row, m[1], m[4]); return err })
+		return w.onRow(m, func(row string) error { _, err := w.Ring(w.t.Context(), bot.Act{Row: row, By: m[1]}, m[4]); return err })
 	}},
 	{regexp.MustCompile(`^(\w+) notes on ` + rowForm + `: (.+)$`), func(w *world, m []string) error {
-		return w.onRow(m, func(row string) error { _, err := w.Note(w.t.Context(), row, m[1], m[4]); return err })
+		return w.onRow(m, func(row string) error { _, err := w.Note(w.t.Context(), bot.Act{Row: row, By: m[1]}, m[4]); return err })
+	}},
+	{regexp.MustCompile(`^(\w+) puts off ` + rowForm + ` until (\w{3} \d+ \w{3} \d{4} \d\d:\d\d): (.+)$`), func(w *world, m []string) error {
+		until, err := clockTime(m[4], w.now.Location())
+		if err != nil {
+			return err
+		}
+		return w.onRow(m, func(row string) error {
+			_, err := w.PutOff(w.t.Context(), bot.Act{Row: row, By: m[1]}, until, m[5])
+			return err
+		})
 	}},
 	{regexp.MustCompile(`^(\w+) closes ` + rowForm + `: (.+)$`), func(w *world, m []string) error {
 		return w.onRow(m, func(row string) error {
@@ -480,6 +490,8 @@ func (w *world) rowsNow(at string) []string {
 		switch {
 		case r.State == bot.Claimed:
 			line += ", taken by " + r.ClaimedBy
+		case r.State == bot.Snoozed:
+			line += ", put off until " + r.WakeAt.In(w.team.Location).Format("Mon 2 Jan 15:04")
 		case r.State == bot.Closed:
 			line += ", closed: " + r.Outcome
 		case r.AckedBy != "":

@@ -18,6 +18,12 @@ func (b *Bot) Queue(ctx context.Context, filter QueueFilter) ([]Row, error) {
 	return b.store.Queue(ctx, filter)
 }
 
+// Count counts rows of this service; see [Store.Count].
+func (b *Bot) Count(ctx context.Context, filter QueueFilter) (int, error) {
+	filter.Service = b.service.ID
+	return b.store.Count(ctx, filter)
+}
+
 // Row gives one row, closed ones too.
 func (b *Bot) Row(ctx context.Context, id string) (Row, error) {
 	row, err := b.store.Row(ctx, id)
@@ -175,151 +181,6 @@ func (b *Bot) Find(ctx context.Context, query string, limit int) ([]Patient, err
 	return b.store.Find(ctx, b.service.ID, query, limit)
 }
 
-// onRow is the turn of an act on a row that is not closed. It is refused while
-// another holds the row, and extends the actor's own claim.
-func (b *Bot) onRow(ctx context.Context, id, by string, act func(t *turn, row *Row) error) (Row, error) {
-	if by == "" {
-		return Row{}, &FieldError{"by", "is missing: say who acts"}
-	}
-	row, err := b.Row(ctx, id)
-	if err != nil {
-		return Row{}, err
-	}
-	var after Row
-	err = b.turn(ctx, row.Patient, "", nil, func(t *turn) error {
-		r := t.rowByID(id)
-		if r == nil {
-			return fmt.Errorf("%w: the row is closed", ErrConflict)
-		}
-		if r.State == Claimed && r.ClaimedBy != by {
-			return &HeldError{r.ClaimedBy, r.ClaimUntil}
-		}
-		if err := act(t, r); err != nil {
-			return err
-		}
-		if r = t.rowByID(id); r != nil {
-			if r.State == Claimed {
-				t.hold(r)
-			}
-			after = *r
-		}
-		return nil
-	})
-	return after, err
-}
-
-// hold starts or extends a claim, and sets the time at which it runs out.
-func (t *turn) hold(row *Row) {
-	row.ClaimUntil = t.now.Add(t.bot.service.Lease)
-	t.changed(row, "", false)
-	t.wake(Wake{Key: "lease:" + row.ID, Kind: WakeLease, At: row.ClaimUntil, Ref: row.ID})
-}
-
-// Take claims a row. Of two who take it at once one gets it, and the other a
-// *[HeldError]. Taking one's own row again extends the claim.
-func (b *Bot) Take(ctx context.Context, row, by string) (Row, error) {
-	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
-		if r.State == Claimed {
-			return nil
-		}
-		r.State, r.ClaimedBy, r.WakeAt = Claimed, by, time.Time{}
-		t.unpage(r)
-		t.unwake("snooze:" + r.ID)
-		t.entry(Entry{Kind: EntryRow, By: by, Ref: r.ID, Why: "taken"})
-		return nil
-	})
-}
-
-// Release gives a row back to the queue.
-func (b *Bot) Release(ctx context.Context, row, by string) (Row, error) {
-	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
-		if r.State != Claimed {
-			return fmt.Errorf("%w: nobody holds this row", ErrConflict)
-		}
-		r.State, r.ClaimedBy, r.ClaimUntil = Open, "", time.Time{}
-		t.unwake("lease:" + r.ID)
-		t.entry(Entry{Kind: EntryRow, By: by, Ref: r.ID, Why: "given back"})
-		t.changed(r, "", true)
-		t.pageIfUnheard(r)
-		return nil
-	})
-}
-
-// pageIfUnheard starts the ladder again for an emergency with whom nobody has spoken.
-func (t *turn) pageIfUnheard(r *Row) {
-	if r.Level.String() == "emergency" && !r.Spoke {
-		r.AckedBy = ""
-		t.page(r, 0)
-	}
-}
-
-// Ring notes an attempt to ring her and what came of it; the results are those
-// of the content. A result that counts as spoken keeps the promise.
-func (b *Bot) Ring(ctx context.Context, row, by, result string) (Row, error) {
-	ring, ok := b.content.RingResult(result)
-	if !ok {
-		return Row{}, &FieldError{"result", "is not one of the results of a call: choose one from the list"}
-	}
-	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
-		r.Rung++
-		r.Spoke = r.Spoke || ring.Spoke
-		t.entry(Entry{Kind: EntryRing, By: by, Ref: r.ID, Why: ring.Label})
-		t.changed(r, "", false)
-		return nil
-	})
-}
-
-// Note adds a nurse's note to a row and to the timeline.
-func (b *Bot) Note(ctx context.Context, row, by, text string) (Row, error) {
-	if strings.TrimSpace(text) == "" {
-		return Row{}, &FieldError{"text", "is missing: write the note"}
-	}
-	return b.onRow(ctx, row, by, func(t *turn, r *Row) error {
-		t.entry(Entry{Kind: EntryNote, By: by, Ref: r.ID, Text: text})
-		t.changed(r, "", false)
-		return nil
-	})
-}
-
-// CloseRow closes a row with an outcome, and can tell her what was agreed.
-func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
-	outcome, ok := b.content.Outcome(c.Outcome)
-	if !ok {
-		return Row{}, &FieldError{"outcome", "is not one of the outcomes: choose one of " + strings.Join(b.content.OutcomeKeys(), ", ")}
-	}
-	if outcome.Ends == "died" && (c.TellHer != "" || strings.TrimSpace(c.Words) != "") {
-		return Row{}, &FieldError{"outcome", "says that she has died: no text can go to her with it"}
-	}
-	var closed Row
-	_, err := b.onRow(ctx, c.Row, c.By, func(t *turn, r *Row) error {
-		if c.TellHer != "" || strings.TrimSpace(c.Words) != "" {
-			if err := t.tell(Saying{By: c.By, TextID: c.TellHer, Words: c.Words}); err != nil {
-				return err
-			}
-		}
-		if c.Note != "" {
-			t.entry(Entry{Kind: EntryNote, By: c.By, Ref: r.ID, Text: c.Note})
-		}
-		r.State, r.ClosedAt, r.ClosedBy, r.Outcome = Closed, t.now, c.By, c.Outcome
-		r.ClaimedBy, r.ClaimUntil = "", time.Time{}
-		t.entry(Entry{Kind: EntryRow, By: c.By, Ref: r.ID, Why: "closed: " + outcome.Label})
-		t.changed(r, "", false)
-		for _, key := range []string{"lease:", "page:", "due:", "snooze:"} {
-			t.unwake(key + r.ID)
-		}
-		if r.Concern == "unreachable" { // somebody has looked at her number: it is tried again
-			t.rec.Reach = nil
-		}
-		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
-			t.end(c.By, outcome.Ends)
-		}
-		closed = *r
-		t.rec.Rows = slices.DeleteFunc(t.rec.Rows, func(x Row) bool { return x.ID == c.Row })
-		return nil
-	})
-	return closed, err
-}
-
 // Say sends her a text from a nurse.
 func (b *Bot) Say(ctx context.Context, s Saying) error {
 	return b.turn(ctx, s.Patient, "", nil, func(t *turn) error {
@@ -327,10 +188,15 @@ func (b *Bot) Say(ctx context.Context, s Saying) error {
 			return ErrNotFound
 		}
 		if s.Row != "" {
-			if r := t.rowByID(s.Row); r != nil && r.State == Claimed {
-				if r.ClaimedBy != s.By {
-					return &HeldError{r.ClaimedBy, r.ClaimUntil}
-				}
+			r := t.rowByID(s.Row)
+			switch {
+			case r == nil:
+			case r.State == Claimed && r.ClaimedBy != s.By:
+				return &HeldError{r.ClaimedBy, r.ClaimUntil}
+			case s.Seen != 0 && s.Seen != r.Changed:
+				return &StaleError{*r}
+			case r.State == Claimed:
+				t.changed(r, "", false)
 				t.hold(r)
 			}
 		}

@@ -80,10 +80,18 @@ func (e *HeldError) Error() string {
 }
 func (e *HeldError) Unwrap() error { return ErrConflict }
 
+// StaleError says that a row has changed since the actor saw it; Row is what it is
+// now. It wraps [ErrConflict].
+type StaleError struct{ Row Row }
+
+func (e *StaleError) Error() string { return "the row has changed since you saw it" }
+func (e *StaleError) Unwrap() error { return ErrConflict }
+
 // Closing is how a row is closed.
 type Closing struct {
 	Row     string
 	By      string
+	Seen    int    // see [Act]
 	Outcome string // key of one of the content's outcomes
 	Note    string // optional
 	TellHer string // optional: id of an approved text that tells her what was agreed, or "" for none
@@ -95,6 +103,7 @@ type Saying struct {
 	Patient string
 	Row     string // optional: the row that it belongs to
 	By      string
+	Seen    int               // of that row; see [Act]
 	TextID  string            // an approved text …
 	Vars    map[string]string // … with what it needs, or
 	Words   string            // her own words
@@ -154,23 +163,32 @@ const (
 // in one place so that the doors can each take the part that they use.
 //
 // Every act on a row is refused with a *[HeldError] while another holds the row,
-// and extends the actor's own claim. Every error wraps one of the codes.
+// and with a *[StaleError] when it is no longer the row that the actor saw; it
+// extends the actor's own claim. Every error wraps one of the codes.
 type Desk interface {
 	Queue(ctx context.Context, filter QueueFilter) ([]Row, error)
+	Count(ctx context.Context, filter QueueFilter) (int, error)
 	Row(ctx context.Context, id string) (Row, error)
 	Case(ctx context.Context, patient string) (Case, error)
 	Find(ctx context.Context, query string, limit int) ([]Patient, error)
 
-	Take(ctx context.Context, row, by string) (Row, error)    // atomic: of two, one gets *HeldError
-	Release(ctx context.Context, row, by string) (Row, error) // gives it back
-	Ring(ctx context.Context, row, by, result string) (Row, error)
-	Note(ctx context.Context, row, by, text string) (Row, error)
+	Take(ctx context.Context, a Act) (Row, error)    // atomic: of two, one gets *HeldError
+	Release(ctx context.Context, a Act) (Row, error) // gives it back
+	Ring(ctx context.Context, a Act, result string) (Row, error)
+	Note(ctx context.Context, a Act, text string) (Row, error)
+	PutOff(ctx context.Context, a Act, until time.Time, why string) (Row, error)
+	Offer(ctx context.Context, a Act, to, why string) (Row, error) // to a colleague, who takes it over or turns it down
+	TakeOver(ctx context.Context, a Act) (Row, error)
+	TurnDown(ctx context.Context, a Act) (Row, error)
 	CloseRow(ctx context.Context, closing Closing) (Row, error)
 	Say(ctx context.Context, saying Saying) error
 	SendLink(ctx context.Context, patient, by string) error // texts her a one-time link to the chat
 
 	Enrol(ctx context.Context, enrolment Enrolment, by string) (Patient, error)
 	Start(ctx context.Context, patient, flow, by string) error // begins a flow now, whatever the hour
+
+	Expect(ctx context.Context, x Expecting) error // known, checked, expected until a day
+	WrongLevel(ctx context.Context, a Act, should triage.Level, why string) (Row, error)
 
 	Audit(ctx context.Context, entry AuditEntry) error
 	// Watch gives hints until ctx ends. A slow reader misses hints, never work: the store is the truth.

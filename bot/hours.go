@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -157,6 +158,30 @@ func (h Hours) Add(t time.Time, d time.Duration) time.Time {
 				t = end
 			}
 		}
+	}
+	return time.Time{}
+}
+
+// Back gives the moment from which d of staffed time is left until t.
+func (h Hours) Back(t time.Time, d time.Duration) time.Time {
+	day := h.day(t)
+	for range horizon {
+		spells, _ := h.Spells(day)
+		for _, s := range slices.Backward(spells) {
+			from, end := at(day, s.From), at(day, s.To)
+			if !from.Before(t) {
+				continue
+			}
+			if end.After(t) {
+				end = t
+			}
+			if open := end.Sub(from); d <= open {
+				return end.Add(-d)
+			} else {
+				d -= open
+			}
+		}
+		day = day.AddDate(0, 0, -1)
 	}
 	return time.Time{}
 }

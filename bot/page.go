@@ -25,7 +25,7 @@ const betweenRounds = time.Hour
 // emergency it goes on, round and round at any hour, until somebody takes the row
 // or answers.
 func (t *turn) page(row *Row, step int) {
-	duty := t.bot.service.Duty
+	duty := t.bot.ladder(t.ctx)
 	if len(duty) == 0 {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "nobody is on the paging list: set `duty` in the settings"})
 		return
@@ -44,7 +44,7 @@ func (t *turn) page(row *Row, step int) {
 	}
 	row.PagedTo = on.Name
 	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s by %s (step %d)", on.Name, strings.Join(ways, " and "), step+1)})
-	t.changed(row, "", false)
+	t.kept(row, false)
 	next := t.now.Add(t.bot.service.PageEvery)
 	if last := (step+1)%len(duty) == 0; last && row.Level < triage.Emergency {
 		if open := t.bot.service.Hours.Next(t.now.Add(betweenRounds)); !open.IsZero() {
@@ -128,12 +128,12 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 		if word == "ACK" {
 			r.AckedBy = duty.Name
 			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "answered the page: ACK"})
-			t.changed(r, "", false)
+			t.kept(r, false)
 			t.wake(Wake{Key: "page:" + r.ID, Kind: WakePage, At: t.now.Add(ackHolds), Ref: r.ID})
 		} else {
 			id = "page.passed"
 			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "passed the page on"})
-			t.page(r, b.stepAfter(duty))
+			t.page(r, b.stepAfter(ctx, duty))
 		}
 		t.answerNurse(id, in.From, b.pageVars(r))
 		return nil
@@ -166,8 +166,8 @@ func (t *turn) answerNurse(id string, to Address, vars map[string]string) {
 }
 
 // stepAfter is the step of the ladder behind somebody's.
-func (b *Bot) stepAfter(duty Duty) int {
-	for i, d := range b.service.Duty {
+func (b *Bot) stepAfter(ctx context.Context, duty Duty) int {
+	for i, d := range b.ladder(ctx) {
 		if d.Name == duty.Name {
 			return i + 1
 		}
@@ -179,6 +179,9 @@ func (b *Bot) stepAfter(duty Duty) int {
 // has reached nobody, unless another way to the same nurse is still open.
 func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 	duty, _ := b.onDuty(out.To)
+	if out.TextID == "page.check" {
+		return b.unreachable(ctx, out, duty)
+	}
 	open, err := b.otherWay(ctx, out, duty)
 	if err != nil {
 		return err
@@ -189,10 +192,14 @@ func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 			return errNothing
 		}
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + duty.Name + " by " + out.To.Channel + " was not delivered: " + why})
+		if out.TextID == "page.promise" && !open {
+			t.page(row, 0) // the lead cannot be reached: whoever is on call can
+			return nil
+		}
 		if open || row.PagedTo != duty.Name || len(b.service.Duty) == 1 {
 			return nil // the ladder has moved on, or would come to her again: its own clock is soon enough
 		}
-		t.page(row, b.stepAfter(duty))
+		t.page(row, b.stepAfter(ctx, duty))
 		return nil
 	})
 }
@@ -226,7 +233,7 @@ func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, er
 	if !out.NotAfter.IsZero() && now.After(out.NotAfter) {
 		return false, nil
 	}
-	if out.Row == "" || out.TextID != "page.emergency" {
+	if out.Row == "" || out.TextID != "page.emergency" && out.TextID != "page.promise" {
 		return true, nil
 	}
 	row, err := b.store.Row(ctx, out.Row)
@@ -235,6 +242,9 @@ func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, er
 	}
 	if err != nil {
 		return false, err
+	}
+	if out.TextID == "page.promise" {
+		return unheard(&row), nil
 	}
 	return row.State == Open && row.AckedBy == "" && row.Level >= triage.Urgent, nil
 }

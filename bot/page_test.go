@@ -98,7 +98,7 @@ func TestPageGoesByEveryWay(t *testing.T) {
 			if err != nil || len(rows) != 1 || rows[0].Level != triage.Emergency {
 				t.Fatalf("%v, %v", rows, err)
 			}
-			if _, err := b.Take(t.Context(), rows[0].ID, "ann"); err != nil {
+			if _, err := b.Take(t.Context(), bot.Act{Row: rows[0].ID, By: "ann"}); err != nil {
 				t.Fatal(err)
 			}
 			at = at.Add(2 * time.Minute)

@@ -156,7 +156,8 @@ func (row *Row) join(words string, spans []Span) {
 }
 
 // openRow opens a row, or joins what is new to the open one of that concern. The
-// level only goes up, the due time only comes nearer; a snoozed row wakes.
+// level only goes up; the due time only comes nearer, until somebody has spoken with
+// her; a snoozed row wakes.
 func (t *turn) openRow(concern string, level triage.Level, reason, words string, spans []Span) raised {
 	due := t.bot.service.DueAt(level, t.now)
 	row := t.row(concern)
@@ -181,40 +182,41 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 		row.AckedBy = ""
 		why = "raised to " + level.String() + ". " + reason
 	}
-	if due.Before(row.DueAt) {
+	again := row.Spoke // what she was promised before was kept: new words begin a new promise
+	if again {
+		row.Spoke, row.ToldOfMiss, row.DueAt = false, false, t.bot.service.DueAt(row.Level, t.now)
+	} else if due.Before(row.DueAt) {
 		row.DueAt = due
 	}
 	if row.State == Snoozed {
-		row.State, row.WakeAt = Open, time.Time{}
+		row.State, row.WakeAt, row.PutOffWhy = Open, time.Time{}, ""
 		t.unwake("snooze:" + row.ID)
 		why += "; it was put off and is back"
 	}
 	t.changed(row, why, up)
-	if up {
+	if up || again {
 		t.watchRow(row)
 	}
 	return raised{*row, false, up}
 }
 
-// watchRow sets what must happen if nobody acts on a row: an emergency is paged
-// at once and again until somebody answers.
-func (t *turn) watchRow(row *Row) {
-	if row.Level == triage.Emergency {
-		t.page(row, 0)
-	}
-	t.wake(Wake{Key: "due:" + row.ID, Kind: WakeDue, At: row.DueAt, Ref: row.ID})
-}
-
-// changed notes that a row is different now: in the change, the journal and the hints.
+// changed notes that a row is different now: in the change, the journal and the
+// hints. Whoever saw it before has to look again before she acts.
 func (t *turn) changed(row *Row, why string, loud bool) {
 	row.Changed++
+	if why != "" {
+		t.entry(Entry{Kind: EntryRow, Ref: row.ID, Why: why})
+	}
+	t.kept(row, loud)
+}
+
+// kept notes a change of a row that nobody has to look at before she acts: a page,
+// a clock, a longer claim.
+func (t *turn) kept(row *Row, loud bool) {
 	if i := slices.IndexFunc(t.change.Rows, func(r Row) bool { return r.ID == row.ID }); i >= 0 {
 		t.change.Rows[i] = *row
 	} else {
 		t.change.Rows = append(t.change.Rows, *row)
-	}
-	if why != "" {
-		t.entry(Entry{Kind: EntryRow, Ref: row.ID, Why: why})
 	}
 	t.hints = append(t.hints, Hint{Service: row.Service, Patient: row.Patient, Row: row.ID, Level: row.Level, New: loud})
 }
@@ -249,6 +251,17 @@ func (t *turn) promise(rows []raised, asked bool) {
 		}
 	}
 	t.say(id, t.byVars(row), PriorityReply)
+	for _, r := range rows {
+		t.promised(r.row.ID)
+	}
+}
+
+// promised notes that she was told by when somebody is in touch about a row.
+func (t *turn) promised(id string) {
+	if row := t.rowByID(id); row != nil && !row.Promised {
+		row.Promised = true
+		t.kept(row, false)
+	}
 }
 
 // byVars says by when a row is acted on, in her language.

@@ -144,6 +144,7 @@ func (t *turn) receive(in Inbound) {
 
 	reading, words := t.read(in)
 	t.remember(in, reading)
+	defer t.wakeRows()
 
 	switch {
 	case reading.Level == triage.Emergency:
@@ -199,7 +200,11 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 		alone.Level, alone.Understood = triage.Routine, false
 		alone.Why = "She sent " + mediaWords(in.Media) + " with her words; only a person can read it."
 	}
-	t.entry(Entry{Kind: EntryReading, Reading: &alone, Ref: in.CarrierID})
+	var asked *Asked
+	if question != nil {
+		asked = &Asked{question.Prompt, question.Kind}
+	}
+	t.entry(Entry{Kind: EntryReading, Reading: &alone, Asked: asked, Ref: in.CarrierID})
 	var before []string
 	known := triage.None
 	for _, h := range t.rec.Heard {

@@ -208,9 +208,14 @@ const (
 	WakeLease  WakeKind = "lease"  // a nurse's claim runs out: Ref is the row
 	WakePage   WakeKind = "page"   // page the next on the ladder: Ref is the row, N the step
 	WakeSnooze WakeKind = "snooze" // a snoozed row comes back: Ref is the row
-	WakeDue    WakeKind = "due"    // a row's promise is about to be missed: Ref is the row
 	WakeResume WakeKind = "resume" // a pause ends
 	WakeAgain  WakeKind = "again"  // what was not delivered is sent once more: Ref is the message
+
+	// The steps that guard a promise, in promise.go: Ref is the row.
+	WakeUntaken WakeKind = "untaken"
+	WakeWarn    WakeKind = "warn"
+	WakeTell    WakeKind = "tell"
+	WakeDue     WakeKind = "due"
 )
 
 // RowState is where a row stands.
@@ -239,15 +244,23 @@ type Row struct {
 	State       RowState     `json:"state"`
 	ClaimedBy   string       `json:"claimed_by,omitempty"`
 	ClaimUntil  time.Time    `json:"claim_until,omitzero"`
+	OfferedTo   string       `json:"offered_to,omitempty"` // a colleague whom the holder asks to take it over
+	OfferWhy    string       `json:"offer_why,omitempty"`
 	WakeAt      time.Time    `json:"wake_at,omitzero"` // of a snoozed row
-	Rung        int          `json:"rung,omitempty"`   // attempts to ring
-	Spoke       bool         `json:"spoke,omitempty"`  // somebody spoke with her since it was opened
+	PutOffWhy   string       `json:"put_off_why,omitempty"`
+	Rung        int          `json:"rung,omitempty"`         // attempts to ring
+	Spoke       bool         `json:"spoke,omitempty"`        // somebody spoke with her since it was opened
+	Promised    bool         `json:"promised,omitempty"`     // she was told by when somebody is in touch
+	ToldOfMiss  bool         `json:"told_of_miss,omitempty"` // she was told that the promise may be missed
 	PagedTo     string       `json:"paged_to,omitempty"`
 	AckedBy     string       `json:"acked_by,omitempty"` // who answered the page
 	ClosedAt    time.Time    `json:"closed_at,omitzero"`
 	ClosedBy    string       `json:"closed_by,omitempty"`
 	Outcome     string       `json:"outcome,omitempty"`
-	Changed     int          `json:"changed"` // counts changes of the row; an action names the one that it saw
+	Referral    *Referral    `json:"referral,omitempty"`
+	// Changed counts what a nurse must know of before she acts: her words, a colleague's
+	// acts. An act names the count that it saw. Pages and clocks do not count.
+	Changed int `json:"changed"`
 }
 
 // Span is a stretch of a row's Message in bytes, with the concept found there.
@@ -271,8 +284,9 @@ const (
 	EntryNote     EntryKind = "note"     // a nurse's note: Text
 	EntryRing     EntryKind = "ring"     // an attempt to ring: Why is its result
 	EntryConsent  EntryKind = "consent"
-	EntryStatus   EntryKind = "status" // invited, active, paused, stopped, ended
-	EntryPlan     EntryKind = "plan"   // an item was sent, moved or dropped, with the reason
+	EntryExpected EntryKind = "expected" // a concept (Ref) is known and expected, or no longer: Why
+	EntryStatus   EntryKind = "status"   // invited, active, paused, stopped, ended
+	EntryPlan     EntryKind = "plan"     // an item was sent, moved or dropped, with the reason
 )
 
 // Entry is one line of a patient's journal. It is never changed.
@@ -286,10 +300,17 @@ type Entry struct {
 	TextID  string          `json:"text_id,omitempty"`
 	Media   []Media         `json:"media,omitempty"`
 	Reading *triage.Reading `json:"reading,omitempty"`
+	Asked   *Asked          `json:"asked,omitempty"` // of a reading: the question that was open
 	Ref     string          `json:"ref,omitempty"`
 	Why     string          `json:"why,omitempty"`
 	Carrier string          `json:"carrier,omitempty"` // the carrier's id, or the client's own
 	Pack    string          `json:"pack,omitempty"`    // digest of the content that decided
+}
+
+// Asked is a question that was open when she wrote.
+type Asked struct {
+	Prompt string      `json:"prompt"`
+	Kind   triage.Kind `json:"kind"`
 }
 
 // Media is a photo or voice note that came with a message.
@@ -372,4 +393,15 @@ type AuditEntry struct {
 	Patient string    `json:"patient,omitempty"`
 	Ref     string    `json:"ref,omitempty"`
 	From    string    `json:"from,omitempty"` // network address
+}
+
+// Referral is one that is open, or that has ended: its clock, and what came of it
+// (clinical.md 4.3, 4.4). It makes a row of its own, which the queue brings back
+// before the time is over.
+type Referral struct {
+	Route     string    `json:"route"` // one of the content's routes
+	At        time.Time `json:"at"`    // the clock starts on referral
+	DueAt     time.Time `json:"due_at,omitzero"`
+	Outcome   string    `json:"outcome,omitempty"` // one of the content's ends of a referral
+	OutcomeAt time.Time `json:"outcome_at,omitzero"`
 }

@@ -49,6 +49,9 @@ func (b *Bot) Retain(ctx context.Context) (int, error) {
 			entry := AuditEntry{At: b.now(), By: "lookout", Did: "erase patient: kept for long enough", Patient: p.ID}
 			switch err := b.store.Erase(ctx, p.ID, rec.Version, entry); {
 			case err == nil:
+				if err := b.forgetLabels(ctx, p.ID); err != nil {
+					return erased, fmt.Errorf("retention: %w", err)
+				}
 				erased++
 			case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 				// She has written just now, or another process was faster.

@@ -21,9 +21,13 @@ type Service struct {
 	Hours      Hours
 	Sending    Sending
 	Promise    Promise
-	Duty       []Duty        // who is paged for an emergency, in order
-	PageEvery  time.Duration // until somebody takes it or answers
-	Lease      time.Duration // how long a claim holds without work
+	Duty       []Duty // who is paged for an emergency, in order
+	// OnCall names who of them is on call on a day of the week, in order; OnCallOn on
+	// a day, by 2006-01-02, which outranks it. A day on call begins at 8am.
+	OnCall    [7][]string
+	OnCallOn  map[string][]string
+	PageEvery time.Duration // until somebody takes it or answers
+	Lease     time.Duration // how long a claim holds without work
 	// RowsPerNurse is how many new rows a day one nurse can answer. What is planned is
 	// spread so that no more are to be expected of it; 0: no limit.
 	RowsPerNurse float64
@@ -36,18 +40,25 @@ type Promise struct {
 	UrgentLeast time.Duration // staffed time that must be left today for "today" to be promised, else after the next opening
 	SoonDays    int           // working days after the day on which it is first heard
 	RoutineDays int
+
+	// What guards a promise, in staffed time (promise.go).
+	Untaken time.Duration // an urgent row that nobody has taken for so long is paged; 0: not
+	Warn    time.Duration // before it is due the lead is paged, when nobody has the row
+	Tell    time.Duration // before it is due she is told which door to try, when nobody has it
 }
 
 // Duty is one step of the paging ladder.
 type Duty struct {
 	Name      string    // who, as the journal shows it
 	Addresses []Address // each is paged
+	Lead      bool      // is paged when a promise is about to be missed
 }
 
 // DefaultPromise is PRODUCT.md's: urgent the same day, soon within 2 working
 // days, routine within 5; an emergency unacknowledged after 10 minutes is late
-// (clinical.md 9.1, HZ5).
-var DefaultPromise = Promise{Emergency: 10 * time.Minute, UrgentLeast: time.Hour, SoonDays: 2, RoutineDays: 5}
+// (clinical.md 9.1, HZ5), an urgent row untaken after 2 hours too.
+var DefaultPromise = Promise{Emergency: 10 * time.Minute, UrgentLeast: time.Hour, SoonDays: 2, RoutineDays: 5,
+	Untaken: 2 * time.Hour, Warn: time.Hour, Tell: 15 * time.Minute}
 
 // DueAt says by when a row of that level, heard at t, must be acted on.
 func (s *Service) DueAt(level triage.Level, t time.Time) time.Time {

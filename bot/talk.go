@@ -229,6 +229,7 @@ func (t *turn) contactRequest(reason string) {
 		}
 	}
 	t.say("command.call", t.byVars(&soonest), PriorityReply)
+	t.promised(r.row.ID)
 }
 
 // later asks the open question again tomorrow, in sending hours.

@@ -130,6 +130,10 @@ func newToken() (token, key string) {
 
 // tokenKey is what the store keeps of a token: who reads the store cannot use it.
 func tokenKey(token string) string {
-	sum := sha256.Sum256([]byte(token))
+	return sha256Hex(token)
+}
+
+func sha256Hex(text string) string {
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }

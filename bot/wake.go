@@ -123,11 +123,16 @@ func (t *turn) handle(w Wake) {
 		}
 	case WakeSnooze:
 		if row := t.rowByID(w.Ref); row != nil && row.State == Snoozed {
-			row.State, row.WakeAt = Open, time.Time{}
-			t.changed(row, "its time to come back has come", true)
+			t.comeBack(row, "its time to come back has come")
 		}
 	case WakeDue:
-		t.wakeDue(w)
+		t.wakeDue(w, t.rowByID(w.Ref))
+	case WakeUntaken:
+		t.wakeUntaken(t.rowByID(w.Ref))
+	case WakeWarn:
+		t.wakeWarn(t.rowByID(w.Ref))
+	case WakeTell:
+		t.wakeTell(t.rowByID(w.Ref))
 	case WakeAgain:
 		t.wakeAgain(w)
 	case WakeResume:
@@ -344,27 +349,8 @@ func (t *turn) wakeLease(w Wake) {
 		return
 	}
 	by := row.ClaimedBy
-	row.State, row.ClaimedBy, row.ClaimUntil = Open, "", time.Time{}
+	row.State = Open
+	t.letGo(row)
 	t.changed(row, "given back: "+by+"'s claim ran out without work", true)
-	if row.Level == triage.Emergency && !row.Spoke {
-		row.AckedBy = ""
-		t.page(row, 0)
-	}
-}
-
-// wakeDue runs when a row's promise is due and nobody has closed it.
-func (t *turn) wakeDue(w Wake) {
-	row := t.rowByID(w.Ref)
-	if row == nil || row.State == Closed || row.Spoke {
-		return
-	}
-	if row.DueAt.After(t.now) {
-		t.wake(Wake{Key: w.Key, Kind: WakeDue, At: row.DueAt, Ref: row.ID})
-		return
-	}
-	t.changed(row, "the time that she was told has passed, and nobody has spoken with her", true)
-	// The ladder already pages for an emergency; an urgent promise that is missed pages too.
-	if row.Level == triage.Urgent && row.AckedBy == "" {
-		t.page(row, 0)
-	}
+	t.pageIfUnheard(row)
 }

@@ -240,6 +240,7 @@ type Concern struct {
 	Urgent    string   `yaml:"urgent"`
 	Soon      string   `yaml:"soon"`
 	Routine   string   `yaml:"routine"`
+	Missed    string   `yaml:"missed"` // when the promise may be missed
 }
 
 // Concern says which concern a concept belongs to.
@@ -297,6 +298,17 @@ func (p *Pack) PromiseText(level triage.Level, concern string) string {
 	return cmp.Or(c.Routine, "safety.routine")
 }
 
+// MissedText is what she is told when what she was promised may be missed.
+func (p *Pack) MissedText(level triage.Level, concern string) string {
+	if level == triage.Emergency {
+		return "promise.emergency"
+	}
+	if c := p.service.concerns[concern]; c != nil && c.Missed != "" {
+		return c.Missed
+	}
+	return "promise.missed"
+}
+
 // Choice is one of a list that a nurse chooses from.
 type Choice struct {
 	Key   string `yaml:"key"`
@@ -346,5 +358,5 @@ func (p *Pack) Plan(id string) (*Plan, bool) {
 
 // concernTextIDs lists the texts that the concerns name.
 func (c *Concern) textIDs() []string {
-	return slices.DeleteFunc([]string{c.Emergency, c.Urgent, c.Soon, c.Routine}, func(s string) bool { return strings.TrimSpace(s) == "" })
+	return slices.DeleteFunc([]string{c.Emergency, c.Urgent, c.Soon, c.Routine, c.Missed}, func(s string) bool { return strings.TrimSpace(s) == "" })
 }

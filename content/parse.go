@@ -314,6 +314,7 @@ func (c *checker) calendar(files map[string][]byte) map[string]map[string]string
 var requiredTexts = []string{
 	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added",
 	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "page.emergency", "page.acked", "page.passed", "page.nothing",
+	"page.check", "page.promise", "page.unreachable", "promise.missed", "promise.emergency", "desk.expected",
 	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
 }
 

@@ -31,9 +31,9 @@ type Bot interface {
 	Start(ctx context.Context, patient, flow, by string) error
 	Case(ctx context.Context, patient string) (bot.Case, error)
 	Queue(ctx context.Context, filter bot.QueueFilter) ([]bot.Row, error)
-	Take(ctx context.Context, row, by string) (bot.Row, error)
-	Release(ctx context.Context, row, by string) (bot.Row, error)
-	Note(ctx context.Context, row, by, text string) (bot.Row, error)
+	Take(ctx context.Context, a bot.Act) (bot.Row, error)
+	Release(ctx context.Context, a bot.Act) (bot.Row, error)
+	Note(ctx context.Context, a bot.Act, text string) (bot.Row, error)
 	CloseRow(ctx context.Context, closing bot.Closing) (bot.Row, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
 }
@@ -395,15 +395,15 @@ func (a *API) act(did string, do func(ctx context.Context, id string, q actReque
 }
 
 func (a *API) claim(ctx context.Context, id string, q actRequest) (bot.Row, error) {
-	return a.Bot.Take(ctx, id, q.By)
+	return a.Bot.Take(ctx, bot.Act{Row: id, By: q.By})
 }
 
 func (a *API) release(ctx context.Context, id string, q actRequest) (bot.Row, error) {
-	return a.Bot.Release(ctx, id, q.By)
+	return a.Bot.Release(ctx, bot.Act{Row: id, By: q.By})
 }
 
 func (a *API) note(ctx context.Context, id string, q actRequest) (bot.Row, error) {
-	return a.Bot.Note(ctx, id, q.By, q.Text)
+	return a.Bot.Note(ctx, bot.Act{Row: id, By: q.By}, q.Text)
 }
 
 func (a *API) close(ctx context.Context, id string, q actRequest) (bot.Row, error) {

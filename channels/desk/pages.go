@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -178,6 +179,12 @@ func (d *Desk) acting(r *http.Request, u bot.User, did string) context.Context {
 	return bot.Audited(r.Context(), entry(r, u, did, "", r.PathValue("id")))
 }
 
+// act is what a form does to a row; the form says which state of it was on the screen.
+func act(r *http.Request, u bot.User) bot.Act {
+	seen, _ := strconv.Atoi(r.PostFormValue("seen"))
+	return bot.Act{Row: r.PathValue("id"), By: u.Email, Seen: seen}
+}
+
 // acted goes back to the row after an act.
 func (d *Desk) acted(w http.ResponseWriter, r *http.Request, row bot.Row, err error) error {
 	if err != nil {
@@ -188,22 +195,22 @@ func (d *Desk) acted(w http.ResponseWriter, r *http.Request, row bot.Row, err er
 }
 
 func (d *Desk) take(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Take(d.acting(r, u, "take row"), r.PathValue("id"), u.Email)
+	row, err := d.Bot.Take(d.acting(r, u, "take row"), act(r, u))
 	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) release(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Release(d.acting(r, u, "give row back"), r.PathValue("id"), u.Email)
+	row, err := d.Bot.Release(d.acting(r, u, "give row back"), act(r, u))
 	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) ring(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Ring(d.acting(r, u, "ring"), r.PathValue("id"), u.Email, r.FormValue("result"))
+	row, err := d.Bot.Ring(d.acting(r, u, "ring"), act(r, u), r.FormValue("result"))
 	return d.acted(w, r, row, err)
 }
 
 func (d *Desk) note(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	row, err := d.Bot.Note(d.acting(r, u, "note"), r.PathValue("id"), u.Email, r.FormValue("text"))
+	row, err := d.Bot.Note(d.acting(r, u, "note"), act(r, u), r.FormValue("text"))
 	return d.acted(w, r, row, err)
 }
 

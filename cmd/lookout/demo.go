@@ -240,10 +240,10 @@ func (d *demo) work(ctx context.Context) error {
 		return err
 	}
 	for _, row := range rows {
-		if _, err := d.bot.Take(ctx, row.ID, "ann@demo.example"); err != nil {
+		if _, err := d.bot.Take(ctx, bot.Act{Row: row.ID, By: "ann@demo.example"}); err != nil {
 			return err
 		}
-		if _, err := d.bot.Ring(ctx, row.ID, "ann@demo.example", "spoke"); err != nil {
+		if _, err := d.bot.Ring(ctx, bot.Act{Row: row.ID, By: "ann@demo.example"}, "spoke"); err != nil {
 			return err
 		}
 		closing := bot.Closing{Row: row.ID, By: "ann@demo.example", Outcome: "advice", Note: "Talked it through; she will text if it changes."}

@@ -67,6 +67,10 @@ type serviceSettings struct {
 	ClaimHolds   string                  `yaml:"claim_holds"`
 	KeepYears    int                     `yaml:"keep_years"`
 	Duty         []dutySettings          `yaml:"duty"`
+	OnCall       map[string][]string     `yaml:"on_call"` // monday: [Ann, Bea]; "2026-12-25": [Cara]
+	Untaken      string                  `yaml:"urgent_untaken"`
+	Warn         string                  `yaml:"warn_before_due"`
+	Tell         string                  `yaml:"tell_before_due"`
 }
 
 // rotaSettings are one day that is not like its weekday.
@@ -80,6 +84,7 @@ type dutySettings struct {
 	Name  string `yaml:"name"`
 	Phone string `yaml:"phone"`
 	Email string `yaml:"email"`
+	Lead  bool   `yaml:"lead"`
 }
 
 // variables are the settings that the environment may give.
@@ -160,6 +165,9 @@ func (s *settings) defaults() {
 	fill(&v.SendBefore, "1h")
 	fill(&v.PageEvery, "5m")
 	fill(&v.ClaimHolds, "30m")
+	fill(&v.Untaken, bot.DefaultPromise.Untaken.String())
+	fill(&v.Warn, bot.DefaultPromise.Warn.String())
+	fill(&v.Tell, bot.DefaultPromise.Tell.String())
 	if len(v.Hours) == 0 {
 		v.Hours = map[string]string{}
 		for _, day := range weekdays[1:6] {
@@ -288,12 +296,16 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 	}
 	team.Sending = bot.Sending{From: clock("send_from", v.SendFrom), To: clock("send_until", v.SendUntil), Before: length("send_before_close", v.SendBefore)}
 	team.PageEvery, team.Lease = length("page_every", v.PageEvery), length("claim_holds", v.ClaimHolds)
+	team.Promise.Untaken, team.Promise.Warn, team.Promise.Tell = length("urgent_untaken", v.Untaken), length("warn_before_due", v.Warn), length("tell_before_due", v.Tell)
+	if team.Promise.Tell > team.Promise.Warn {
+		fault("tell_before_due", "must not be longer than warn_before_due: the lead hears first, and may still keep the promise")
+	}
 	if team.Sending.From >= team.Sending.To {
 		fault("send_until", "must come after send_from")
 	}
 	for i, d := range v.Duty {
 		name := fmt.Sprintf("duty[%d]", i)
-		duty := bot.Duty{Name: d.Name}
+		duty := bot.Duty{Name: d.Name, Lead: d.Lead}
 		if d.Name == "" {
 			fault(name, "needs a name")
 		}
@@ -318,6 +330,7 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		}
 		team.Duty = append(team.Duty, duty)
 	}
+	v.onCall(team, fault)
 	return team, errors.Join(faults...)
 }
 
@@ -325,6 +338,29 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 func (s *settings) mail() email.Config {
 	m := &s.SMTP
 	return email.Config{Address: m.Address, Security: m.Security, User: m.User, Password: m.Password, From: m.From}
+}
+
+// onCall reads who is called first on which day.
+func (v *serviceSettings) onCall(team *bot.Service, fault func(name, format string, args ...any)) {
+	for day, names := range v.OnCall {
+		for _, name := range names {
+			if !slices.ContainsFunc(team.Duty, func(d bot.Duty) bool { return d.Name == name }) {
+				fault("on_call."+day, "%q is not on the paging list: add her to `duty`", name)
+			}
+		}
+		if i := slices.Index(weekdays, strings.ToLower(day)); i >= 0 {
+			team.OnCall[i] = names
+			continue
+		}
+		if _, err := time.Parse(time.DateOnly, day); err != nil {
+			fault("on_call", "%q is neither a day of the week nor a date like 2026-12-29", day)
+			continue
+		}
+		if team.OnCallOn == nil {
+			team.OnCallOn = make(map[string][]string)
+		}
+		team.OnCallOn[day] = names
+	}
 }
 
 // rota reads who is on the desk when.

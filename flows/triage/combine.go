@@ -137,6 +137,7 @@ func (r *reader) persist() {
 			f.Level, f.Rule = Soon, fmt.Sprintf("%s: it has gone on for %d days", f.Concept, days)
 			r.out.Rules = append(r.out.Rules, "persistence (clinical digest 6.5)")
 		case expected > 0 && f.Level > Routine && f.Level < Emergency && !worse && f.Severity < 8:
+			r.spared = max(r.spared, f.Level)
 			f.Level, f.Rule = f.Level-1, f.Concept+": marked as known and expected"
 			r.out.Rules = append(r.out.Rules, "known and expected (DN4)")
 		}

@@ -22,6 +22,7 @@ type reader struct {
 	history []Past
 	hints   []string // concepts of which there is a hint, which counts only for the second reader
 	prompt  bool     // it is a question that is read, not her words
+	spared  Level    // what a finding was worth that is known and expected
 	cutOff  bool     // the message was longer than is read
 	out     Reading
 }

@@ -242,7 +242,9 @@ func (r *reader) secondReading() {
 		return
 	}
 	level := s.raises(r)
-	if level <= r.out.Level || level == Routine && !r.harmless() { // the floor says that better
+	// What a nurse has spared is what the words say: to read the same in them again is
+	// no reason to raise it.
+	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
 		return
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")
