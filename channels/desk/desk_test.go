@@ -36,11 +36,17 @@ func (s sessions) DeleteCtx(_ context.Context, token string) error { return s.De
 // office is a desk over a real bot and a real store, with one worrying message in.
 type office struct {
 	*testing.T
-	url string
-	bot *bot.Bot
-	log *bytes.Buffer
-	row string
+	url   string
+	bot   *bot.Bot
+	log   *bytes.Buffer
+	row   string
+	clock *clock
 }
+
+// clock is a time that a test turns.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
 
 const password = "correct horse battery"
 
@@ -61,7 +67,8 @@ func newOffice(t *testing.T) *office {
 	for i := range team.Hours.Week {
 		team.Hours.Week[i] = []bot.Spell{{From: 540, To: 1020}}
 	}
-	now := func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }
+	c := &clock{time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}
+	now := c.now
 	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +93,7 @@ func newOffice(t *testing.T) *office {
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("%v, %v", rows, err)
 	}
-	o := &office{T: t, bot: b, log: &bytes.Buffer{}, row: rows[0].ID}
+	o := &office{T: t, bot: b, log: &bytes.Buffer{}, row: rows[0].ID, clock: c}
 	d, err := New(Config{Bot: b, Sessions: sessions{memstore.New()}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }})
 	if err != nil {
 		t.Fatal(err)
@@ -307,5 +314,57 @@ func TestSharedTelephoneAndTheEndOfFollowUp(t *testing.T) {
 	}
 	if p, err := o.bot.Patient(t.Context(), case1.Patient); err != nil || p.Status != bot.Ended || p.EndReason != "died" {
 		t.Errorf("%v %s %s: her follow-up goes on", err, p.Status, p.EndReason)
+	}
+}
+
+// What a nurse must come to know without asking for it stands on the desk: a text
+// that did not arrive and why, a photo, and a check-in that was never answered.
+func TestWhatDoesNotComeInWordsIsOnTheDesk(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	first, err := o.bot.Row(t.Context(), o.row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	her := bot.Address{Channel: "sms", At: "+447700900123"}
+	if err := o.bot.Receive(t.Context(), bot.Inbound{From: her, CarrierID: "SM2", Media: []bot.Media{{URL: "https://api.twilio.com/1", Type: "image/jpeg"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := o.get(ann, "/desk/"); !strings.Contains(page, "(sent a photo)") {
+		t.Error("the queue does not say that she sent a photo")
+	}
+	if err := o.bot.Start(t.Context(), first.Patient, "check-in", "ann@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	moments, err := o.bot.Thread(t.Context(), first.Patient, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := moments[len(moments)-1]
+	if err := o.bot.DeliveryReceipt(t.Context(), bot.DeliveryReceipt{Outgoing: asked.Ref, State: bot.OutUndelivered, Code: "30005", Obstacle: bot.ObstacleDead}); err != nil {
+		t.Fatal(err)
+	}
+	_, page := o.get(ann, "/desk/")
+	if !strings.Contains(page, "not delivered") {
+		t.Error("the queue does not say that a text did not arrive")
+	}
+	if _, page := o.get(ann, "/desk/patients/"+first.Patient); !strings.Contains(page, "· undelivered") || !strings.Contains(page, "code 30005") || !strings.Contains(page, "Sent a photo or recording (image/jpeg)") {
+		t.Error("her timeline does not say why a text did not arrive, or that she sent a photo")
+	}
+	silent, err := o.bot.Enrol(t.Context(), bot.Enrolment{GivenName: "Dora", FamilyName: "Smith", BirthDate: "1950-02-03", Phone: "+447700900124", TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.bot.Start(t.Context(), silent.ID, "check-in", "ann@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 * 24 { // the reminder, and the end of waiting, in hours in which somebody can hear
+		o.clock.at = o.clock.at.Add(time.Hour)
+		if _, err := o.bot.Wake(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, page := o.get(o.browser("bea@example.org"), "/desk/"); !strings.Contains(page, "No answer to a check-in") {
+		t.Error("the queue does not say that a check-in was never answered")
 	}
 }

@@ -174,41 +174,34 @@ func (c *Client) classify(err error, k *call) *bot.SendError {
 type code struct {
 	class    bot.SendClass
 	obstacle bot.Obstacle
-	reason   string
 }
 
 // codes is the closed list of Twilio's error codes that mean something to us,
 // as they are described in Twilio's error dictionary. What is not here is
 // refused if Twilio says 4xx, and tried again if it says 429 or 5xx.
 var codes = map[int]code{
-	20429: {bot.SendRetry, "", "too many requests"},
-	30001: {bot.SendRetry, "", "queue overflow"},
-	14107: {bot.SendRetry, "", "send rate exceeded"},
-	30022: {bot.SendRetry, "", "rate limit of the carrier exceeded"},
-	21211: {bot.SendRefused, bot.ObstacleDead, "the number is not valid"},
-	21214: {bot.SendRefused, bot.ObstacleDead, "the number cannot be reached"},
-	21610: {bot.SendOptedOut, bot.ObstacleOptedOut, "she has replied STOP at the carrier"},
-	21612: {bot.SendRefused, bot.ObstacleOurs, "this number cannot be reached from ours"},
-	21614: {bot.SendRefused, bot.ObstacleLandline, "the number is not a mobile"},
-	21617: {bot.SendRefused, bot.ObstacleOurs, "the text is too long"},
-	30003: {bot.SendRefused, bot.ObstacleOff, "the telephone is off, out of reach or abroad"},
-	30004: {bot.SendRefused, bot.ObstacleBlocked, "the telephone blocks us"},
-	30005: {bot.SendRefused, bot.ObstacleDead, "the number is unknown or no longer exists"},
-	30006: {bot.SendRefused, bot.ObstacleLandline, "a landline or a carrier that cannot be reached"},
-	30007: {bot.SendRefused, bot.ObstacleBlocked, "filtered by the carrier"},
-	30008: {bot.SendRefused, bot.ObstacleUnknown, "not delivered, reason unknown"},
+	20429: {bot.SendRetry, ""},                      // too many requests
+	30001: {bot.SendRetry, ""},                      // queue overflow
+	14107: {bot.SendRetry, ""},                      // send rate exceeded
+	30022: {bot.SendRetry, ""},                      // rate limit of the carrier exceeded
+	21211: {bot.SendRefused, bot.ObstacleDead},      // the number is not valid
+	21214: {bot.SendRefused, bot.ObstacleDead},      // the number cannot be reached
+	21610: {bot.SendOptedOut, bot.ObstacleOptedOut}, // she has replied STOP at the carrier
+	21612: {bot.SendRefused, bot.ObstacleOurs},      // this number cannot be reached from ours
+	21614: {bot.SendRefused, bot.ObstacleLandline},  // the number is not a mobile
+	21617: {bot.SendRefused, bot.ObstacleOurs},      // the text is too long
+	30003: {bot.SendRefused, bot.ObstacleOff},       // the telephone is off, out of reach or abroad
+	30004: {bot.SendRefused, bot.ObstacleBlocked},   // the telephone blocks us
+	30005: {bot.SendRefused, bot.ObstacleDead},      // the number is unknown or no longer exists
+	30006: {bot.SendRefused, bot.ObstacleLandline},  // a landline or a carrier that cannot be reached
+	30007: {bot.SendRefused, bot.ObstacleBlocked},   // filtered by the carrier
+	30008: {bot.SendRefused, bot.ObstacleUnknown},   // not delivered, reason unknown
 }
 
 // obstacle says what a code of Twilio's means for the way to her.
 func obstacle(text string) bot.Obstacle {
 	n, _ := strconv.Atoi(text)
 	return codes[n].obstacle
-}
-
-// CodeReason says in words what a code of Twilio's means; "" when it is not known.
-func CodeReason(code string) string {
-	n, _ := strconv.Atoi(code)
-	return codes[n].reason
 }
 
 // Find looks in Twilio's log for a message of ours that may have gone: to the

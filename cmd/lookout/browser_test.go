@@ -198,7 +198,7 @@ func (t *tab) sound(state string) {
 		}
 		if dir := os.Getenv("LOOKOUT_SHOTS"); dir != "" {
 			ctx, cancel := context.WithTimeout(t.ctx, patience)
-			picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(90))
+			picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 			cancel()
 			if err != nil {
 				t.Fatal(err)
