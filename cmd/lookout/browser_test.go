@@ -51,7 +51,7 @@ func newBrowser(t *testing.T) *browser {
 }
 
 // refused is what Chromium says of a page that answers with a refusal.
-var refused = regexp.MustCompile(`status of 40[1349] `)
+var refused = regexp.MustCompile(`status of 4(0[1349]|22) `)
 
 // tab is one tab, with cookies of its own. Whatever the page complains of on its
 // console, a violated content policy among it, fails the test; that a sign-in, a
@@ -369,4 +369,43 @@ func TestDeskWithoutScripts(t *testing.T) {
 	press("label[for=o0]")
 	press("main form button")
 	desk.do(chromedp.WaitVisible(chromedp.CSS(".desk-empty")))
+}
+
+// An administrator invites a nurse, who chooses her password on her own device and
+// changes it later.
+func TestPagesOfTheTeam(t *testing.T) {
+	url := theDemo(t)
+	b := newBrowser(t)
+	admin, eve := b.tab(), b.tab()
+	admin.open(url + "/desk/")
+	admin.fill("#email", "ida@demo.example")
+	admin.fill("#password", demoPassword)
+	admin.click("button", "Sign in")
+	admin.reads("Who may sign in")
+	admin.sound("team")
+	admin.fill("#email", "eve@demo.example")
+	admin.fill("#name", "Eve Long")
+	admin.click("label", "Nurse")
+	admin.click("button", "Invite")
+	admin.reads("Give this link to Eve Long")
+	admin.sound("team, invited")
+	eve.open(js[string](admin, "document.querySelector('.desk-words').innerText.trim()"))
+	eve.reads("Choose a password")
+	eve.sound("welcome")
+	eve.fill("#new", "short")
+	eve.click("button", "Save")
+	eve.reads("There is a problem")
+	eve.sound("welcome, weak")
+	eve.fill("#new", "teapot viola gravel")
+	eve.click("button", "Save")
+	eve.reads("The queue")
+	eve.click("a", "Eve Long")
+	eve.reads("Present password")
+	eve.sound("password")
+	eve.fill("#now", "teapot viola gravel")
+	eve.fill("#new", "harbour lemon ladder")
+	eve.click("button", "Change")
+	eve.reads("The queue")
+	admin.open(url + "/desk/rows/none")
+	admin.reads("not for your role")
 }

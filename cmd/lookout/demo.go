@@ -182,9 +182,18 @@ func (d *demo) start(e *env, c *demoCmd, twilio string) error {
 	return nil
 }
 
-// seed makes people and three weeks of history, through the real doors.
+// talks are what the people answered to their check-ins of the last weeks, in order.
+var talks = [][]string{
+	{"no", "no nothing new", "NO", "all", "no", "just to say the choir is back on, lovely to sing again",
+		"no", "no", "no", "all", "no", "no thanks love"},
+	{"no", "yes", "my hip aches, started after gardening", "a week ago", "3", "yes", "no", "no", "SOME", "the flushes are awful at night so I skip a few", "no", "thank you",
+		"no", "no", "the same as ever", "all", "no", "no"},
+}
+
+// seed makes people and seven weeks of history, through the real doors: their plan
+// texts them, they answer, the nurse rings, and what else was due has come.
 func (d *demo) seed(ctx context.Context) error {
-	for _, u := range []bot.User{{Email: "ann@demo.example", Name: "Ann Price", Role: bot.Nurse}, {Email: "bea@demo.example", Name: "Bea Hughes", Role: bot.Lead}} {
+	for _, u := range []bot.User{{Email: "ann@demo.example", Name: "Ann Price", Role: bot.Nurse}, {Email: "bea@demo.example", Name: "Bea Hughes", Role: bot.Lead}, {Email: "ida@demo.example", Name: "Ida Khan", Role: bot.Admin}} {
 		hash, err := desk.HashPassword(demoPassword)
 		if err != nil {
 			return err
@@ -194,43 +203,102 @@ func (d *demo) seed(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := d.clock.turn(-21 * 24 * time.Hour); err != nil {
+	until := d.clock.now().Add(-5 * time.Minute)
+	if err := d.clock.turn(-7 * 7 * 24 * time.Hour); err != nil {
 		return err
 	}
-	ended := d.clock.now().AddDate(0, -4, 0).Format(time.DateOnly)
-	var ids []string
-	for _, p := range people {
+	ended := d.clock.now().AddDate(0, 0, -7).Format(time.DateOnly)
+	ids := make([]string, len(people))
+	for i, p := range people {
 		patient, err := d.bot.Enrol(ctx, bot.Enrolment{GivenName: p.Given, FamilyName: p.Family, BirthDate: p.Born, Phone: p.Phone, TreatmentEnded: ended, ConsentSMS: true,
 			Profile: bot.Profile{Tablets: p.Tablets, Side: p.Side, NodesRemoved: true, ChemoKnown: true}}, "demo")
 		if err != nil {
 			return err
 		}
-		ids = append(ids, patient.ID)
+		ids[i] = patient.ID
 	}
-	talks := [][]string{
-		{"no", "no nothing new", "NO", "all", "no", "just to say the choir is back on, lovely to sing again"},
-		{"no", "yes", "my hip aches, started after gardening", "a week ago", "3", "yes", "no", "no", "SOME", "the flushes are awful at night so I skip a few", "no", "thank you"},
-	}
-	for i, id := range ids {
-		if err := d.bot.Start(ctx, id, "check-in", "demo"); err != nil {
-			return err
-		}
-		for _, words := range talks[i] {
-			if err := d.exchange(ctx, people[i].Phone, words); err != nil {
-				return err
-			}
-		}
-	}
-	if err := d.work(ctx); err != nil {
-		return err
-	}
-	if err := d.clock.turn(-d.clock.offset - 5*time.Minute); err != nil { // five minutes ago
+	if err := d.weeks(ctx, ids, until); err != nil {
 		return err
 	}
 	if err := d.exchange(ctx, people[1].Phone, "found a small lump by my scar this morning. probably nothing, sorry to bother you"); err != nil {
 		return err
 	}
 	return d.clock.turn(-d.clock.offset)
+}
+
+// weeks lets time go by: their plans text them, they answer what they are asked, and
+// the nurse rings.
+func (d *demo) weeks(ctx context.Context, ids []string, until time.Time) error {
+	said := make([]int, len(ids))
+	return d.pass(ctx, until, func() error {
+		for i, id := range ids {
+			for said[i] < len(talks[i]) {
+				if asked, _, err := d.bot.OpenQuestion(ctx, id); err != nil {
+					return err
+				} else if asked == "" {
+					break
+				}
+				if err := d.exchange(ctx, people[i].Phone, talks[i][said[i]]); err != nil {
+					return err
+				}
+				said[i]++
+			}
+		}
+		return d.work(ctx)
+	})
+}
+
+// mostSteps bounds what one turn of the clock lets happen one by one: an emergency
+// that nobody takes is paged every few minutes, and a week of that fills a phone.
+const mostSteps = 200
+
+// pass turns the clock to a time, from one thing that falls due to the next, and does
+// something after each.
+func (d *demo) pass(ctx context.Context, until time.Time, each func() error) error {
+	for step := 0; ; step++ {
+		if err := d.tick(ctx); err != nil {
+			return err
+		}
+		if err := each(); err != nil {
+			return err
+		}
+		left := until.Sub(d.clock.now())
+		if left <= 0 {
+			return nil
+		}
+		if due, err := d.store.Due(ctx, until, 1); err != nil {
+			return err
+		} else if len(due) > 0 && step < mostSteps {
+			left = max(time.Second, due[0].At.Sub(d.clock.now()))
+		}
+		if err := d.clock.turn(left); err != nil {
+			return err
+		}
+	}
+}
+
+// tick does what the scheduler does, for the clock as it is turned, and comes back
+// when every text is on its phone: the scheduler itself may be sending some of them.
+func (d *demo) tick(ctx context.Context) error {
+	if _, err := d.bot.Wake(ctx); err != nil {
+		return err
+	}
+	again := time.NewTicker(time.Millisecond)
+	defer again.Stop()
+	for {
+		if _, err := d.bot.Deliver(ctx); err != nil {
+			return err
+		}
+		d.carrier.Settle()
+		if st, err := d.store.Stats(ctx, d.clock.now()); err != nil || st.Outgoing == 0 {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // work is what the nurse did then: she rang, and closed what was open.
@@ -259,10 +327,9 @@ func (d *demo) exchange(ctx context.Context, phone, words string) error {
 	if _, status, err := d.carrier.Reply(phone, demoNumber, words); err != nil || status != http.StatusOK {
 		return fmt.Errorf("the webhook answered %d: %w", status, err)
 	}
-	if _, err := d.bot.Deliver(ctx); err != nil {
+	if err := d.tick(ctx); err != nil {
 		return err
 	}
-	d.carrier.Settle()
 	return d.clock.turn(2 * time.Minute)
 }
 
@@ -272,7 +339,8 @@ func (d *demo) announce(e *env, dir string) {
 Nothing that it says has been approved by a clinician.
 
   Start here   %s/demo/
-  The desk     %s/desk/   sign in as ann@demo.example or bea@demo.example, password %s
+  The desk     %s/desk/   sign in as ann@demo.example (nurse), bea@demo.example (lead) or
+               ida@demo.example (administrator), password %s
 `, dir, url, url, demoPassword)
 	for _, p := range people {
 		fmt.Fprintf(e.out, "  %s's phone %s/demo/phone/%s\n", p.Given, url, strings.TrimPrefix(p.Phone, "+"))
@@ -298,9 +366,13 @@ func (d *demo) home(w http.ResponseWriter, r *http.Request) { d.show(w, "home", 
 func (d *demo) views() []phoneView {
 	var out []phoneView
 	for _, p := range people {
-		out = append(out, phoneView{p.Given + " " + p.Family, strings.TrimPrefix(p.Phone, "+"), true, p.Born, nil, d.clock.now()})
+		born := p.Born
+		if t, err := time.Parse(time.DateOnly, born); err == nil {
+			born = t.Format("2 January 2006")
+		}
+		out = append(out, phoneView{p.Given + " " + p.Family, strings.TrimPrefix(p.Phone, "+"), true, born, nil, d.clock.now()})
 	}
-	return append(out, phoneView{"Ann, the nurse on duty", strings.TrimPrefix(demoNurse, "+"), false, "", nil, d.clock.now()}, phoneView{"Bea, the lead", strings.TrimPrefix(demoLead, "+"), false, "", nil, d.clock.now()})
+	return append(out, phoneView{"Ann Price, nurse on duty", strings.TrimPrefix(demoNurse, "+"), false, "", nil, d.clock.now()}, phoneView{"Bea Hughes, lead nurse", strings.TrimPrefix(demoLead, "+"), false, "", nil, d.clock.now()})
 }
 
 func (d *demo) show(w http.ResponseWriter, page string, v any) {
@@ -402,12 +474,13 @@ func (d *demo) chat(w http.ResponseWriter, r *http.Request) {
 
 func (d *demo) turnClock(w http.ResponseWriter, r *http.Request) {
 	step := map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour, "week": 7 * 24 * time.Hour}[r.FormValue("by")]
-	if err := d.clock.turn(step); err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+	if step == 0 {
+		http.Error(w, "The clock moves by an hour, a day or a week.", http.StatusBadRequest)
 		return
 	}
-	if _, err := d.bot.Wake(r.Context()); err != nil {
-		d.log.Error("wake failed", "err", err)
+	if err := d.pass(r.Context(), d.clock.now().Add(step), func() error { return nil }); err != nil {
+		http.Error(w, "The clock could not be moved: "+err.Error(), http.StatusInternalServerError)
+		return
 	}
 	http.Redirect(w, r, "/demo/", http.StatusSeeOther)
 }

@@ -132,3 +132,24 @@ func read(t *testing.T) func(*http.Response, error) string {
 		return string(body)
 	}
 }
+
+// The clock is moved from one thing that falls due to the next: a week later her
+// plan's text has come, at its own hour.
+func TestDemoMovesItsClock(t *testing.T) {
+	address, stop := demoAt(t, time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), filepath.Join(t.TempDir(), "demo"))
+	defer stop()
+	const mary = "/demo/phone/447700900101"
+	before := strings.Count(read(t)(http.Get(address+mary)), `class="t in"`)
+	for _, by := range []string{"hour", "day", "week", "week"} {
+		read(t)(http.PostForm(address+"/demo/clock", url.Values{"by": {by}}))
+	}
+	if page := read(t)(http.Get(address + "/demo/")); !strings.Contains(page, "It is Wed 9 Dec 11:30") {
+		t.Errorf("the clock was not moved on:\n%s", page)
+	}
+	if page := read(t)(http.Get(address + mary)); strings.Count(page, `class="t in"`) <= before {
+		t.Errorf("in two weeks nothing has come: %d texts before and after", before)
+	}
+	if response, err := http.PostForm(address+"/demo/clock", url.Values{"by": {"century"}}); err != nil || response.StatusCode != http.StatusBadRequest {
+		t.Errorf("moved by a century: %v %v", response.StatusCode, err)
+	}
+}

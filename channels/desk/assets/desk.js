@@ -18,7 +18,7 @@
   let heard = Date.now(); // when the list was last known to be what the desk has
   let behind = false; // something has changed that the list does not show
   let asking = false, again = false;
-  const clock = () => new Date().toLocaleTimeString("en-GB");
+  const clock = () => new Date(Date.now() + skew).toLocaleTimeString("en-GB"); // the desk's own time
   async function refresh() {
     if (asking) {
       again = true;
@@ -66,7 +66,7 @@
   function late() {
     if (Date.now() - heard > 30000) {
       status.classList.add("stale");
-      status.textContent = "This list may be out of date since " + new Date(heard).toLocaleTimeString("en-GB") + ". Reload the page.";
+      status.textContent = "This list may be out of date since " + new Date(heard + skew).toLocaleTimeString("en-GB") + ". Reload the page.";
     }
   }
   function changed() {
