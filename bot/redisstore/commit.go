@@ -46,6 +46,15 @@ func whoIs(p *bot.Patient) who {
 	return w
 }
 
+// foundBy sums up all that whoIs goes by, without its work.
+func foundBy(p *bot.Patient) string {
+	parts := []string{p.Service, p.GivenName, p.FamilyName, p.NHSNumber, p.BirthDate}
+	for _, a := range p.Addresses {
+		parts = append(parts, a.Channel, a.At)
+	}
+	return strings.Join(parts, "\x00")
+}
+
 // places numbers the lists of the queue as the scripts know them.
 var places = []bot.RowState{bot.Open, bot.Claimed, bot.Snoozed, bot.Closed}
 
@@ -74,28 +83,33 @@ func channelOf(name string) string {
 type encoded struct {
 	keys []string
 	args []any // args[genArg] is the claim's generation
-	who  who
 }
 
-const genArg = 3
+const (
+	genArg    = 3
+	claimsKey = 17 // of keys: where the claim of the change's key lies, if that is on the same server
+)
 
-func encode(k keys, c *bot.Change) (*encoded, error) {
+// encode encodes a change. known: by what she is found has not changed.
+func encode(k keys, c *bot.Change, known bool) (*encoded, error) {
 	p := &c.Record.Patient
-	e := &encoded{who: whoIs(p)}
+	e := &encoded{}
 	record, err := json.Marshal(&c.Record)
 	if err != nil {
 		return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 	}
-	whoText, err := json.Marshal(e.who)
-	if err != nil {
-		return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
+	var whoText []byte
+	if !known {
+		if whoText, err = json.Marshal(whoIs(p)); err != nil {
+			return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
+		}
 	}
 	s := slotOf(p.ID)
 	e.keys = []string{k.record(p.ID), k.journal(p.ID), k.rows(p.ID), k.messages(p.ID), k.done(p.ID), k.who(s), k.index(s), k.due(s), k.services(s)}
 	for _, state := range places {
 		e.keys = append(e.keys, k.queue(s, p.Service, state))
 	}
-	e.keys = append(e.keys, k.unsettled(s), k.audit(s), k.counters(s), k.leavings(s))
+	e.keys = append(e.keys, k.unsettled(s), k.audit(s), k.counters(s), k.leavings(s), k.done(p.ID))
 	e.args = []any{p.ID, c.Base, c.Key, 0, nextWake(c.Record.Wakes), record, whoText, p.Service,
 		len(c.Entries), len(c.Rows), len(c.Send), len(c.Cancel), len(c.Audit)}
 	for i := range c.Entries {
@@ -206,24 +220,33 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		s.checkSoon()
 		return fmt.Errorf("%w: %w", bot.ErrUnavailable, err)
 	}
-	e, err := encode(s.keys, &c) // all encoding on the caller's time
+	p := &c.Record.Patient
+	found := foundBy(p)
+	known := c.Base > 0 && s.listed.get(p.ID) == listing{c.Base, found}
+	e, err := encode(s.keys, &c, known) // all encoding on the caller's time
 	if err != nil {
 		return err
 	}
 	ctx, cancel := whole(ctx)
 	defer cancel()
-	p := &c.Record.Patient
-	barred := int64(0)
+	barred, claimed := int64(0), false
 	for range maxClaims {
-		if c.Key != "" {
+		switch {
+		case c.Key == "":
+		case s.servers.single != nil && barred == 0 && !claimed:
+			// One server has all slots: the script claims the key itself.
+			e.keys[claimsKey], e.args[genArg] = s.keys.claims(c.Key), ""
+		default:
 			gen, err := s.claimKey(ctx, c.Key, p.ID, barred)
 			if err != nil {
 				return err
 			}
 			e.args[genArg] = gen
 		}
-		if err := s.enterAddresses(ctx, p, e.who, c.Base); err != nil {
-			return err
+		if !known {
+			if err := s.enterAddresses(ctx, p, c.Base); err != nil {
+				return err
+			}
 		}
 		run := scriptCommit.call(e.keys, e.args...)
 		if err := s.servers.write(ctx, run); err != nil {
@@ -237,7 +260,8 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		switch answer[0] {
 		case "ok":
 			was, _ := answer[1].(string)
-			s.committed(ctx, p, c.Base+1, e.who, was)
+			s.listed.put(p.ID, listing{c.Base + 1, found})
+			s.committed(ctx, p.ID, c.Base+1, was)
 			return nil
 		case "duplicate":
 			return bot.ErrDuplicate
@@ -245,6 +269,8 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			return bot.ErrConflict
 		case "taken":
 			return fmt.Errorf("%w: a message's id is taken", bot.ErrUnavailable)
+		case "claimed":
+			claimed = true
 		case "barred":
 			barred, _ = answer[1].(int64)
 		}
@@ -330,9 +356,9 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // enterAddresses enters her where her addresses are looked up, before her record
-// lists them, unless they are known to be there.
-func (s *Store) enterAddresses(ctx context.Context, p *bot.Patient, w who, base int64) error {
-	if len(p.Addresses) == 0 || s.listed.has(p.ID, base, strings.Join(w.Addresses, "\x01")) {
+// lists them.
+func (s *Store) enterAddresses(ctx context.Context, p *bot.Patient, base int64) error {
+	if len(p.Addresses) == 0 {
 		return nil
 	}
 	var enter []*command
@@ -344,13 +370,11 @@ func (s *Store) enterAddresses(ctx context.Context, p *bot.Patient, w who, base 
 
 // committed tidies up after a commit: it is kept already, and what fails here
 // the next [Store.Sweep] does.
-func (s *Store) committed(ctx context.Context, p *bot.Patient, version int64, w who, was string) {
-	s.listed.put(p.ID, version, strings.Join(w.Addresses, "\x01"))
+func (s *Store) committed(ctx context.Context, patient string, version int64, was string) {
 	if was == "" {
 		return
 	}
-	name := fmt.Sprintf("%s@%d", p.ID, version)
-	if err := s.takeOut(ctx, slotOf(p.ID), name, was); err != nil {
-		s.options.Log.Warn("an old address was not taken out: the next sweep does it", "patient", p.ID, "err", err)
+	if err := s.takeOut(ctx, slotOf(patient), fmt.Sprintf("%s@%d", patient, version), was); err != nil {
+		s.options.Log.Warn("an old address was not taken out: the next sweep does it", "patient", patient, "err", err)
 	}
 }

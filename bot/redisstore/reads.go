@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,43 +30,52 @@ func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) (
 		return nil, err
 	}
 	defer leave()
-	get := plain("hgetall", s.keys.at(service, a))
-	if err := s.servers.read(ctx, get); err != nil {
+	key := s.keys.at(service, a)
+	get := plain("hgetall", key)
+	// Who was there the last time is asked in the same breath.
+	asked := make(map[string]*command)
+	ask := func(patient string) *command {
+		c := plain("hget", s.keys.who(slotOf(patient)), patient)
+		asked[patient] = c
+		return c
+	}
+	first := []*command{get}
+	for _, patient := range s.met.get(key) {
+		first = append(first, ask(patient))
+	}
+	if err := s.servers.read(ctx, first...); err != nil {
 		return nil, err
 	}
-	type entry struct {
-		patient string
-		place   int64
+	entries := pairs(get)
+	var more []*command
+	for patient := range entries {
+		if asked[patient] == nil {
+			more = append(more, ask(patient))
+		}
 	}
-	var entries []entry
-	for patient, has := range pairs(get) {
-		place, _, _ := strings.Cut(has, " ")
-		entries = append(entries, entry{patient, atoi(place)})
+	if len(more) > 0 {
+		if err := s.servers.read(ctx, more...); err != nil {
+			return nil, err
+		}
 	}
-	if len(entries) == 0 {
-		return nil, nil
-	}
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.place, b.place) })
-	// Her record says whether it is so.
-	look := make([]*command, len(entries))
-	for i, e := range entries {
-		look[i] = plain("hget", s.keys.who(slotOf(e.patient)), e.patient)
-	}
-	if err := s.servers.read(ctx, look...); err != nil {
-		return nil, err
-	}
+	patients := slices.SortedFunc(maps.Keys(entries), func(a, b string) int { // "PLACE VERSION"
+		x, _, _ := strings.Cut(entries[a], " ")
+		y, _, _ := strings.Cut(entries[b], " ")
+		return cmp.Compare(atoi(x), atoi(y))
+	})
+	s.met.put(key, patients)
 	var out []string
-	for i, e := range entries {
-		text, err := look[i].done.Text()
+	for _, patient := range patients {
+		text, err := asked[patient].done.Text()
 		if err != nil {
-			continue
+			continue // her record is not there, or not yet
 		}
 		w, err := decode[who](text)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(w.Addresses, a.Channel+"\x00"+a.At) {
-			out = append(out, e.patient)
+		if slices.Contains(w.Addresses, a.Channel+"\x00"+a.At) { // her record says whether it is so
+			out = append(out, patient)
 		}
 	}
 	return out, nil
@@ -103,7 +113,7 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 		return bot.Record{}, err
 	}
 	rec.Version = atoi(version)
-	s.listed.put(patient, rec.Version, strings.Join(whoIs(&rec.Patient).Addresses, "\x01"))
+	s.listed.put(patient, listing{rec.Version, foundBy(&rec.Patient)})
 	if live == "" {
 		return rec, nil
 	}

@@ -18,8 +18,13 @@ func read(name string) *script {
 	if err != nil {
 		panic(err) // it is part of the program
 	}
-	sum := sha1.Sum(text) // the name that Redis gives a script
-	return &script{name, string(text), hex.EncodeToString(sum[:])}
+	return &script{name, string(text), sha(string(text))}
+}
+
+// sha is the name that Redis gives a script.
+func sha(text string) string {
+	sum := sha1.Sum([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 var (

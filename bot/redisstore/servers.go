@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
@@ -136,6 +137,7 @@ type servers struct {
 
 	mu    sync.Mutex
 	named map[string]*redis.Client // servers of a Cluster that were pointed to, by address
+	lanes map[way]*lane
 }
 
 const (
@@ -144,8 +146,16 @@ const (
 	poolSize    = 96
 )
 
-func connect(t *target, copies int) *servers {
-	s := &servers{copies: copies, named: make(map[string]*redis.Client)}
+// quiet takes what go-redis says of its connections (addresses and faults) into our log.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Printf(ctx context.Context, format string, args ...any) {
+	q.log.DebugContext(ctx, "redis client: "+fmt.Sprintf(format, args...))
+}
+
+func connect(t *target, copies int, log *slog.Logger) *servers {
+	redis.SetLogger(quiet{log}) // there is one for the whole process
+	s := &servers{copies: copies, named: make(map[string]*redis.Client), lanes: make(map[way]*lane)}
 	s.options = redis.Options{Addr: t.hosts[0], Username: t.user, Password: t.password, MaxRetries: -1, PoolSize: poolSize, Protocol: 2,
 		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout, ContextTimeoutEnabled: true, DisableIdentity: true}
 	if t.tls {
@@ -168,6 +178,11 @@ func connect(t *target, copies int) *servers {
 }
 
 func (s *servers) close() error {
+	s.mu.Lock()
+	for _, l := range s.lanes {
+		l.end()
+	}
+	s.mu.Unlock()
 	var faults []error
 	if s.single != nil {
 		faults = append(faults, s.single.Close())
@@ -294,32 +309,6 @@ func (s *servers) send(ctx context.Context, writes bool, commands []*command) er
 		all = append(all, err)
 	}
 	return errors.Join(all...)
-}
-
-// pipe sends commands over one connection of a server. The faults of single
-// commands stay with them.
-func (s *servers) pipe(ctx context.Context, node *redis.Client, writes bool, commands []*command) error {
-	var waited *redis.Cmd
-	pipe := node.Pipeline()
-	for _, c := range commands {
-		c.done = redis.NewCmd(ctx, c.args...)
-		_ = pipe.Process(ctx, c.done) // it only queues
-	}
-	if writes && s.copies > 0 {
-		// On the same connection: WAIT counts only what that connection wrote.
-		waited = redis.NewCmd(ctx, "wait", s.copies, (ioTimeout / 2).Milliseconds())
-		_ = pipe.Process(ctx, waited)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own fault
-	if waited == nil {
-		return nil
-	}
-	if n, err := waited.Int(); err != nil {
-		return unavailable(err)
-	} else if n < s.copies {
-		return fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
-	}
-	return nil
 }
 
 // redirect prepares commands that were not done for being sent again: scripts

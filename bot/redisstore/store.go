@@ -59,7 +59,17 @@ type Store struct {
 	state   atomic.Pointer[State]
 	recheck chan struct{} // asks for a check now
 
-	listed listed
+	// listed is, by patient, in which version of her record she is found by what
+	// (foundBy): from what Load gave and Commit kept here. A commit on that very
+	// version that changes none of it need not look whether it is entered.
+	listed memory[listing]
+	// met is, by key of an address, who was there the last time: a guess, which is checked.
+	met memory[[]string]
+}
+
+type listing struct {
+	version int64
+	found   string
 }
 
 var _ bot.Store = (*Store)(nil)
@@ -96,7 +106,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{target: t, servers: connect(t, o.Copies), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1)}
+	s := &Store{target: t, servers: connect(t, o.Copies, o.Log), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1)}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.servers.close())
 	}
@@ -198,43 +208,4 @@ func fromMillis(ms int64) time.Time {
 func atoi(text string) int64 {
 	n, _ := strconv.ParseInt(text, 10, 64) // what scripts wrote
 	return n
-}
-
-// listed remembers for whom all addresses are entered where they are looked up,
-// and in which version of her record: what Load gave, and what was committed
-// here. It saves a commit the look; forgetting costs only that.
-type listed struct {
-	mu sync.Mutex
-	of map[string]listing
-}
-
-type listing struct {
-	version   int64
-	addresses string
-}
-
-const maxListed = 20_000
-
-func (l *listed) put(patient string, version int64, addresses string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.of == nil {
-		l.of = make(map[string]listing)
-	}
-	if len(l.of) >= maxListed {
-		for k := range l.of { // any
-			delete(l.of, k)
-			if len(l.of) < maxListed*3/4 {
-				break
-			}
-		}
-	}
-	l.of[patient] = listing{version, addresses}
-}
-
-// has says whether that version of hers is known to have these addresses entered.
-func (l *listed) has(patient string, version int64, addresses string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.of[patient] == listing{version, addresses} && version > 0
 }

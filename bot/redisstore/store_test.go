@@ -32,3 +32,20 @@ func TestConformance(t *testing.T) {
 	server := storetest.StartRedis(t)
 	storetest.Run(t, harness("redis://"+server.Addr, Options{}))
 }
+
+func TestConformanceOnACluster(t *testing.T) {
+	t.Parallel()
+	_, url := aCluster(t, 3, nil)
+	storetest.Run(t, harness(url, Options{}))
+}
+
+// The suite runs on a master that the Sentinels name, and again on the one that
+// they name after it has died.
+func TestConformanceWithSentinels(t *testing.T) {
+	t.Parallel()
+	w := aSentinel(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10", "--repl-ping-replica-period", "1")
+	h := harness(w.url, Options{Copies: 1})
+	t.Run("Before", func(t *testing.T) { storetest.Run(t, h) })
+	w.failOver(t)
+	t.Run("After", func(t *testing.T) { storetest.Run(t, h) })
+}

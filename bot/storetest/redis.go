@@ -3,7 +3,6 @@ package storetest
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -21,16 +20,19 @@ type Redis struct {
 	Dir  string
 
 	args []string
-	mu   sync.Mutex
 	cmd  *exec.Cmd
 	done chan struct{}
+
+	mu    sync.Mutex
+	lines []string      // of its log
+	more  chan struct{} // closed and made anew with each line
 }
 
 // StartRedis starts a redis-server. settings are further ones, as on its command
 // line ("--appendfsync", "everysec"); the last of one name counts.
 func StartRedis(tb testing.TB, settings ...string) *Redis {
 	tb.Helper()
-	r := &Redis{Dir: tb.TempDir()}
+	r := &Redis{Dir: tb.TempDir(), more: make(chan struct{})}
 	r.args = append([]string{"--bind", "127.0.0.1", "--dir", r.Dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
 		"--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", ""}, settings...)
 	r.begin(tb, "Ready to accept connections")
@@ -38,16 +40,16 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 }
 
 // StartSentinel starts a Sentinel that watches a master of that name, and with so
-// many others (quorum) holds it for dead after some hundred milliseconds.
+// many others (quorum) holds it for dead after four seconds: longer than a busy machine stands still.
 func StartSentinel(tb testing.TB, name, addr string, quorum int) *Redis {
 	tb.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r := &Redis{Dir: tb.TempDir()}
+	r := &Redis{Dir: tb.TempDir(), more: make(chan struct{})}
 	file := r.Dir + "/sentinel.conf"
-	conf := fmt.Sprintf("dir %s\nbind 127.0.0.1\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %s 600\nsentinel failover-timeout %s 6000\nsentinel parallel-syncs %s 2\n",
+	conf := fmt.Sprintf("dir %s\nbind 127.0.0.1\nsentinel monitor %s %s %s %d\nsentinel down-after-milliseconds %s 4000\nsentinel failover-timeout %s 6000\nsentinel parallel-syncs %s 2\n",
 		r.Dir, name, host, port, quorum, name, name, name)
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		tb.Fatal(err)
@@ -60,12 +62,7 @@ func StartSentinel(tb testing.TB, name, addr string, quorum int) *Redis {
 func (r *Redis) begin(tb testing.TB, ready string) {
 	tb.Helper()
 	for range 10 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			tb.Fatal(err)
-		}
-		r.Addr = listener.Addr().String()
-		listener.Close() // it may be taken before the server has it: then another
+		r.Addr = FreeAddr(tb)
 		if r.start(tb, ready) {
 			tb.Cleanup(r.Kill)
 			return
@@ -74,7 +71,18 @@ func (r *Redis) begin(tb testing.TB, ready string) {
 	tb.Fatal("redis-server does not start")
 }
 
-// start runs the server and waits until it says that it is ready.
+// FreeAddr is a loopback address at which nobody listens, most likely.
+func FreeAddr(tb testing.TB) string {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// start runs the server and waits until it says that it is ready, or ends.
 func (r *Redis) start(tb testing.TB, ready string) bool {
 	tb.Helper()
 	_, port, _ := net.SplitHostPort(r.Addr)
@@ -88,46 +96,77 @@ func (r *Redis) start(tb testing.TB, ready string) bool {
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("%v: .ci/setup installs what the tests need", err)
 	}
-	said, done := make(chan bool, 1), make(chan struct{})
+	done := make(chan struct{})
+	r.cmd, r.done = cmd, done
+	from := r.Said()
 	go func() {
+		defer close(done)
 		lines := bufio.NewScanner(out)
 		for lines.Scan() {
-			if strings.Contains(lines.Text(), ready) {
-				said <- true
-				break
+			r.mu.Lock()
+			r.lines = append(r.lines, lines.Text())
+			close(r.more)
+			r.more = make(chan struct{})
+			r.mu.Unlock()
+		}
+		_ = cmd.Wait() // killed, mostly
+	}()
+	return r.await(ready, from)
+}
+
+// Said is how many lines its log has: a place from which to [Redis.Await] one.
+func (r *Redis) Said() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.lines)
+}
+
+// Await waits until its log has a line, from a place on, that holds the text.
+func (r *Redis) Await(tb testing.TB, text string, from int) {
+	tb.Helper()
+	if !r.await(text, from) {
+		tb.Fatalf("redis-server at %s ended before it said %q", r.Addr, text)
+	}
+}
+
+func (r *Redis) await(text string, from int) bool {
+	for {
+		r.mu.Lock()
+		for ; from < len(r.lines); from++ {
+			if strings.Contains(r.lines[from], text) {
+				r.mu.Unlock()
+				return true
 			}
 		}
-		_, _ = io.Copy(io.Discard, out) // it must not block on what nobody reads
-		_ = cmd.Wait()                  // killed, mostly
-		close(done)
-		close(said)
-	}()
-	r.mu.Lock()
-	r.cmd, r.done = cmd, done
-	r.mu.Unlock()
-	return <-said
+		more := r.more
+		r.mu.Unlock()
+		select {
+		case <-more:
+		case <-r.done:
+			select {
+			case <-more: // its last words
+			default:
+				return false
+			}
+		}
+	}
 }
 
 // Kill ends it at once, as a power cut would its process.
 func (r *Redis) Kill() {
 	r.Signal(syscall.SIGKILL)
-	r.mu.Lock()
-	done := r.done
-	r.mu.Unlock()
-	<-done
+	<-r.done
 }
 
 // Signal sends it a signal: SIGSTOP and SIGCONT pause it.
 func (r *Redis) Signal(s syscall.Signal) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	_ = r.cmd.Process.Signal(s) // it may have ended
 }
 
 // Again starts it once more, on the same port and files, after a Kill.
 func (r *Redis) Again(tb testing.TB) {
 	tb.Helper()
-	for range 50 {
+	for range 50 { // its port may not be free at once
 		if r.start(tb, "Ready to accept connections") {
 			return
 		}

@@ -1,9 +1,11 @@
 -- Keeps one change of one patient whole, or nothing of it.
 -- KEYS  1 record  2 journal  3 rows  4 messages  5 done  6 who  7 index  8 due  9 services
 --       10 queue open  11 queue claimed  12 queue snoozed  13 queue closed
---       14 unsettled  15 audit  16 counters  17 leavings  then ready, later of each channel
--- ARGV  1 patient  2 base version  3 idempotency key or ''  4 generation of its claim
---       5 earliest wake or ''  6 record JSON  7 who JSON  8 service
+--       14 unsettled  15 audit  16 counters  17 leavings
+--       18 claims, where one server has all slots; else done again  then ready, later of each channel
+-- ARGV  1 patient  2 base version  3 idempotency key or ''
+--       4 generation of its claim; '': claim it here, in KEYS 18
+--       5 earliest wake or ''  6 record JSON  7 who JSON, '': as it stands  8 service
 --       9 entries  10 rows  11 sends  12 cancels  13 audit entries: how many follow
 --       entries: JSON each
 --       rows: number, JSON, place (1 to 4: KEYS 10 to 13), member, score
@@ -11,15 +13,27 @@
 --       cancels: number each
 --       audit entries: JSON each
 -- returns {'ok', what stood in who before or ''}, {'duplicate'}, {'conflict'}, {'taken'},
+--       {'claimed'}: the key is another patient's, as far as is known here,
 --       or {'barred', generation up to which the key's claims are refused}
 local a = ARGV
-local key, base = a[3], tonumber(a[2])
+local key, base, generation = a[3], tonumber(a[2]), tonumber(a[4])
+local claim = key ~= '' and not generation
 if key ~= '' then
   local done = redis.call('HGET', KEYS[5], key)
   if done == 'done' then return {'duplicate'} end
+  if claim then
+    local held = redis.call('HGET', KEYS[18], key)
+    if held then
+      local g, owner = string.match(held, '^(%d+) (.*)$')
+      if owner ~= a[1] then return {'claimed'} end
+      claim, generation = false, tonumber(g)
+    else
+      generation = 1
+    end
+  end
   if done then
     local bar = tonumber(string.sub(done, 5))
-    if bar >= tonumber(a[4]) then return {'barred', bar} end
+    if bar >= generation then return {'barred', bar} end
   end
 end
 local head = redis.call('GETRANGE', KEYS[1], 0, 255)
@@ -39,8 +53,11 @@ for i = firstSend, firstCancel - 1, 9 do
 end
 
 -- From here on everything is written; nothing below may fail.
+if claim then redis.call('HSET', KEYS[18], key, '1 ' .. a[1]) end
 if key ~= '' then redis.call('HSET', KEYS[5], key, 'done') end
-for i = 14, firstRow - 1 do redis.call('RPUSH', KEYS[2], a[i]) end
+for i = 14, firstRow - 1, 1000 do -- Lua passes some thousand arguments at most
+  redis.call('RPUSH', KEYS[2], unpack(a, i, math.min(i + 999, firstRow - 1)))
+end
 
 if rows > 0 then
   local open = {}
@@ -70,7 +87,7 @@ if sends > 0 then
     local n, to = a[i], a[i + 5]
     local score = string.format('%.0f', tonumber(a[i + 6]) * 2251799813685248 + order)
     order = order + 1
-    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 16 + 2 * tonumber(a[i + 3])
+    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 17 + 2 * tonumber(a[i + 3])
     redis.call('HSET', KEYS[4], n, a[i + 2], n .. ':s',
       table.concat({'0', '0', '0', '0', '0', a[i + 7], score, '0', a[i + 4], to}, ' '))
     if from > 0 then
@@ -99,6 +116,7 @@ if audits > 0 then
   end
 end
 
+if a[7] == '' then return {'ok', ''} end
 local was = redis.call('HGET', KEYS[6], a[1])
 if was == a[7] then return {'ok', ''} end
 local now, before = cjson.decode(a[7]), was and cjson.decode(was) or {i = {}, a = {}}
