@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -276,40 +275,50 @@ func (b *Bot) TurnDown(ctx context.Context, a Act) (Row, error) {
 	})
 }
 
-// CloseRow closes a row with an outcome, and can tell her what was agreed.
+// CloseRow closes a row with an outcome, can start the clock of a referral, and can
+// tell her what was agreed. For half a minute that can be taken back; her text waits
+// for as long.
 func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 	outcome, ok := b.content.Outcome(c.Outcome)
 	if !ok {
 		return Row{}, &FieldError{"outcome", "is not one of the outcomes: choose one of " + strings.Join(b.content.OutcomeKeys(), ", ")}
 	}
-	if outcome.Ends == "died" && (c.TellHer != "" || strings.TrimSpace(c.Words) != "") {
+	route, ok := b.content.Route(c.Route)
+	if c.Route != "" && !ok {
+		return Row{}, &FieldError{"route", "is not one of the routes: choose one of the list"}
+	}
+	tells := c.TellHer != "" || strings.TrimSpace(c.Words) != ""
+	if outcome.Ends == "died" && tells {
 		return Row{}, &FieldError{"outcome", "says that she has died: no text can go to her with it"}
 	}
 	var closed Row
 	_, err := b.onOwnRow(ctx, Act{c.Row, c.By, c.Seen}, func(t *turn, r *Row) error {
-		if c.TellHer != "" || strings.TrimSpace(c.Words) != "" {
+		if tells {
 			if err := t.tell(Saying{By: c.By, TextID: c.TellHer, Words: c.Words}); err != nil {
 				return err
+			}
+			before := len(t.change.Send)
+			if t.flush(); len(t.change.Send) > before {
+				text := &t.change.Send[before]
+				text.NotBefore, r.ClosingText = t.now.Add(undoFor), text.ID
 			}
 		}
 		if c.Note != "" {
 			t.entry(Entry{Kind: EntryNote, By: c.By, Ref: r.ID, Text: c.Note})
 		}
-		t.letGo(r)
-		r.State, r.ClosedAt, r.ClosedBy, r.Outcome = Closed, t.now, c.By, c.Outcome
 		t.entry(Entry{Kind: EntryRow, By: c.By, Ref: r.ID, Why: "closed: " + outcome.Label})
-		t.changed(r, "", false)
-		t.unpage(r)
-		t.promiseKept(r)
-		t.unwake("snooze:" + r.ID)
+		t.shut(r, c.By, c.Outcome)
 		if r.Concern == "unreachable" { // somebody has looked at her number: it is tried again
 			t.rec.Reach = nil
 		}
+		closed = *r
+		if c.Route != "" {
+			t.refer(&closed, route, c.By)
+		}
+		t.drop(c.Row)
 		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
 			t.end(c.By, outcome.Ends)
 		}
-		closed = *r
-		t.rec.Rows = slices.DeleteFunc(t.rec.Rows, func(x Row) bool { return x.ID == c.Row })
 		return nil
 	})
 	return closed, err

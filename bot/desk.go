@@ -40,6 +40,7 @@ func (b *Bot) Case(ctx context.Context, patient string) (Case, error) {
 		return Case{}, err
 	}
 	c := Case{Patient: rec.Patient, Past: rec.Past, Weights: rec.Weights}
+	c.Met = met(b.content.Criteria(), &rec, func(id string) string { x, _ := b.content.Lexicon().Concept(id); return x.Name }, b.now())
 	c.Rows, err = b.store.Queue(ctx, QueueFilter{Patient: patient, States: []RowState{Open, Claimed, Snoozed, Closed}})
 	if err != nil {
 		return Case{}, err

@@ -93,6 +93,7 @@ type Closing struct {
 	By      string
 	Seen    int    // see [Act]
 	Outcome string // key of one of the content's outcomes
+	Route   string // optional: key of one of the content's routes of referral
 	Note    string // optional
 	TellHer string // optional: id of an approved text that tells her what was agreed, or "" for none
 	Words   string // optional: own words to her instead of an approved text
@@ -119,6 +120,7 @@ type Case struct {
 	Shares   []Patient // who has the same telephone number
 	Past     []Episode
 	Weights  []Weight
+	Met      []Met // criteria of a referral for non-specific symptoms
 }
 
 // Moment is one line of her timeline: a journal entry, with what became of the
@@ -181,6 +183,8 @@ type Desk interface {
 	TakeOver(ctx context.Context, a Act) (Row, error)
 	TurnDown(ctx context.Context, a Act) (Row, error)
 	CloseRow(ctx context.Context, closing Closing) (Row, error)
+	UndoClose(ctx context.Context, a Act) (Row, error) // within 30 seconds, by who closed it
+	EndReferral(ctx context.Context, a Act, end string, on time.Time) (Row, error)
 	Say(ctx context.Context, saying Saying) error
 	SendLink(ctx context.Context, patient, by string) error // texts her a one-time link to the chat
 

@@ -257,6 +257,7 @@ type Row struct {
 	ClosedAt    time.Time    `json:"closed_at,omitzero"`
 	ClosedBy    string       `json:"closed_by,omitempty"`
 	Outcome     string       `json:"outcome,omitempty"`
+	ClosingText string       `json:"closing_text,omitempty"` // the message that went with its closing
 	Referral    *Referral    `json:"referral,omitempty"`
 	// Changed counts what a nurse must know of before she acts: her words, a colleague's
 	// acts. An act names the count that it saw. Pages and clocks do not count.
@@ -285,6 +286,7 @@ const (
 	EntryRing     EntryKind = "ring"     // an attempt to ring: Why is its result
 	EntryConsent  EntryKind = "consent"
 	EntryExpected EntryKind = "expected" // a concept (Ref) is known and expected, or no longer: Why
+	EntryReferral EntryKind = "referral" // somebody was referred, or what came of it is known: Why
 	EntryStatus   EntryKind = "status"   // invited, active, paused, stopped, ended
 	EntryPlan     EntryKind = "plan"     // an item was sent, moved or dropped, with the reason
 )
@@ -400,6 +402,7 @@ type AuditEntry struct {
 // before the time is over.
 type Referral struct {
 	Route     string    `json:"route"` // one of the content's routes
+	From      string    `json:"from"`  // the row that was closed with it
 	At        time.Time `json:"at"`    // the clock starts on referral
 	DueAt     time.Time `json:"due_at,omitzero"`
 	Outcome   string    `json:"outcome,omitempty"` // one of the content's ends of a referral

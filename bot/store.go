@@ -187,6 +187,7 @@ type QueueFilter struct {
 	Service string
 	States  []RowState // none: open and claimed
 	Patient string
+	Concern string
 	Holder  string // who has claimed it
 	// DueBefore keeps rows that are not closed and due before a time; ClosedSince
 	// keeps closed rows, closed at a time or after it.

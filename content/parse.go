@@ -238,6 +238,7 @@ type serviceFiles struct {
 	concernOf map[string]string
 	desk      deskFile
 	nations   nationsFile
+	referral  referralFile
 }
 
 type concernsFile struct {
@@ -265,7 +266,7 @@ type nationsFile struct {
 func (c *checker) service(files map[string][]byte) serviceFiles {
 	s := serviceFiles{concerns: make(map[string]*Concern), concernOf: make(map[string]string)}
 	var concerns concernsFile
-	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations} {
+	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations, "service/referral.yaml": &s.referral} {
 		if files[file] == nil {
 			c.fault(file, 1, "the file is missing")
 			continue
@@ -338,7 +339,7 @@ func (c *checker) required(p *Pack) {
 			}
 		}
 	}
-	for _, id := range []string{"other", "not-understood", "contact-request", "unreachable", "no-answer"} {
+	for _, id := range []string{"other", "not-understood", "contact-request", "unreachable", "no-answer", "referral"} {
 		if !p.HasConcern(id) {
 			c.fault("service/concerns.yaml", 1, "the concern %s is missing: lookout needs it", id)
 		}
@@ -363,6 +364,7 @@ func (c *checker) required(p *Pack) {
 			}
 		}
 	}
+	c.referral(p)
 	if len(p.service.nations.Nations) == 0 {
 		c.fault("service/nations.yaml", 1, "there is no nation")
 	}

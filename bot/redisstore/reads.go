@@ -287,7 +287,7 @@ func (s *Store) queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 	if f.Limit <= 0 {
 		f.Limit = 500
 	}
-	if f.Patient != "" || f.Holder != "" {
+	if f.Patient != "" || f.Holder != "" || f.Concern != "" {
 		rows, err := s.queueOfFew(ctx, f)
 		rows = rows[min(len(rows), f.Skip):]
 		return rows[:min(len(rows), f.Limit)], err
@@ -321,7 +321,7 @@ func (s *Store) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
 		return 0, err
 	}
 	defer leave()
-	if f.Patient != "" || f.Holder != "" {
+	if f.Patient != "" || f.Holder != "" || f.Concern != "" {
 		rows, err := s.queueOfFew(ctx, f)
 		return len(rows), err
 	}
@@ -412,8 +412,8 @@ func (s *Store) queueMembers(ctx context.Context, stretches []stretch, order fun
 	return all[:min(len(all), limit)], nil
 }
 
-// queueOfFew lists the rows of one patient or of one nurse: there are never so many
-// that they could not be looked at one by one.
+// queueOfFew lists the rows of one patient, of one nurse or of one concern. It looks
+// at those of a patient, or at all in the states that count, one by one.
 func (s *Store) queueOfFew(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
 	var rows []bot.Row
 	if f.Patient != "" {
@@ -432,14 +432,18 @@ func (s *Store) queueOfFew(ctx context.Context, f bot.QueueFilter) ([]bot.Row, e
 			rows = append(rows, row)
 		}
 	} else {
+		states := statesOf(f)
+		if f.Holder != "" {
+			states = []bot.RowState{bot.Claimed}
+		}
 		var err error
-		if rows, err = s.queue(ctx, bot.QueueFilter{Service: f.Service, States: []bot.RowState{bot.Claimed}, Limit: 1 << 20}); err != nil {
+		if rows, err = s.queue(ctx, bot.QueueFilter{Service: f.Service, States: states, DueBefore: f.DueBefore, ClosedSince: f.ClosedSince, Limit: 1 << 20}); err != nil {
 			return nil, err
 		}
 	}
 	rows = slices.DeleteFunc(rows, func(r bot.Row) bool {
 		live := r.State != bot.Closed
-		return !slices.Contains(statesOf(f), r.State) || f.Service != "" && f.Service != r.Service || f.Holder != "" && (!live || f.Holder != r.ClaimedBy) ||
+		return !slices.Contains(statesOf(f), r.State) || f.Service != "" && f.Service != r.Service || f.Holder != "" && (!live || f.Holder != r.ClaimedBy) || f.Concern != "" && f.Concern != r.Concern ||
 			!f.DueBefore.IsZero() && !(live && r.DueAt.Before(f.DueBefore)) || !f.ClosedSince.IsZero() && (live || r.ClosedAt.Before(f.ClosedSince))
 	})
 	slices.SortFunc(rows, queueOrder)

@@ -290,6 +290,9 @@ func parts(f bot.QueueFilter) []part {
 		if f.Service != "" {
 			and(p, "service = ?", f.Service)
 		}
+		if f.Concern != "" {
+			and(p, "concern = ?", f.Concern)
+		}
 		if f.Patient != "" {
 			and(p, "patient = ?", f.Patient)
 		}

@@ -279,7 +279,7 @@ func TestErasedFromTheBytes(t *testing.T) {
 func TestQueueIsAnsweredFromIndexes(t *testing.T) {
 	s := open(t)
 	now := time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
-	for _, f := range []bot.QueueFilter{{}, {DueBefore: now}, {Holder: "ann"}, {States: []bot.RowState{bot.Open}, DueBefore: now}, {States: []bot.RowState{bot.Snoozed}}, {States: []bot.RowState{bot.Closed}, ClosedSince: now}} {
+	for _, f := range []bot.QueueFilter{{}, {DueBefore: now}, {Holder: "ann"}, {States: []bot.RowState{bot.Open}, DueBefore: now}, {States: []bot.RowState{bot.Snoozed}}, {States: []bot.RowState{bot.Closed}, ClosedSince: now}, {Concern: "referral", States: []bot.RowState{bot.Open, bot.Snoozed, bot.Closed}}} {
 		f.Service = "anytown"
 		for _, p := range parts(f) {
 			for what, query := range map[string]string{"list": p.list() + " LIMIT 50", "count": p.counted()} {

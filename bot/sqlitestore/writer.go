@@ -141,8 +141,8 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                                 &st.seen,
 		"UPDATE patients SET who = ?2, nhs = ?3, birth = ?4 WHERE id = ?1":                                    &st.setWho,
 		"INSERT INTO journal (patient, seq, key, entries) SELECT id, seq, ?2, ?3 FROM patients WHERE id = ?1": &st.insertJournal,
-		`INSERT INTO queue (id, service, patient, state, level, due, opened, closed, row, holder) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)
-			ON CONFLICT (id) DO UPDATE SET state = ?4, level = ?5, due = ?6, opened = ?7, closed = ?8, row = ?9, holder = ?10`: &st.putRow,
+		`INSERT INTO queue (id, service, patient, state, level, due, opened, closed, row, holder, concern) VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)
+			ON CONFLICT (id) DO UPDATE SET state = ?4, level = ?5, due = ?6, opened = ?7, closed = ?8, row = ?9, holder = ?10, concern = ?11`: &st.putRow,
 		`INSERT INTO outgoing (id, channel, recipient, priority, not_before, created, state, message) VALUES (?,?,?,?,?,?,0,?)`: &st.insertOutgoing,
 		"UPDATE outgoing SET state = 6 WHERE id = ? AND state = 0":                                                              &st.cancelOutgoing,
 		// An address that stays hers keeps its place in the order of who came to have it.
@@ -234,7 +234,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		}
 		for i := range c.Rows {
 			r := &c.Rows[i]
-			if _, err := s.stmt.putRow.ExecContext(bg, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), rows[i], r.ClaimedBy); err != nil {
+			if _, err := s.stmt.putRow.ExecContext(bg, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), rows[i], r.ClaimedBy, r.Concern); err != nil {
 				return err
 			}
 		}

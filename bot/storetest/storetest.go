@@ -666,7 +666,7 @@ func row(n int, level triage.Level, due time.Duration, state bot.RowState) bot.R
 	if state == bot.Claimed {
 		holder = "ann"
 	}
-	return bot.Row{ID: patient(n).Patient.ID + "-r1", Service: service, Patient: patient(n).Patient.ID, Level: level, State: state, ClaimedBy: holder,
+	return bot.Row{ID: patient(n).Patient.ID + "-r1", Service: service, Patient: patient(n).Patient.ID, Level: level, State: state, ClaimedBy: holder, Concern: []string{"even", "odd"}[n%2],
 		OpenedAt: t0.Add(time.Duration(n) * time.Second), DueAt: t0.Add(due), ClosedAt: t0.Add(time.Duration(n) * time.Hour)}
 }
 
@@ -696,6 +696,9 @@ func queueOrder(t *testing.T, h Harness) {
 		{bot.QueueFilter{Patient: patient(2).Patient.ID}, []string{"r2"}},
 		{bot.QueueFilter{Holder: "ann"}, []string{"r2"}},
 		{bot.QueueFilter{Holder: "bea"}, nil},
+		{bot.QueueFilter{Concern: "even"}, []string{"r4", "r2", "r0"}},
+		{bot.QueueFilter{Concern: "even", Skip: 1, Limit: 1}, []string{"r2"}},
+		{bot.QueueFilter{Concern: "even", States: []bot.RowState{bot.Closed}}, []string{"r6"}},
 		{bot.QueueFilter{DueBefore: t0.Add(2 * time.Hour)}, []string{"r3", "r4", "r0"}},
 		{bot.QueueFilter{DueBefore: t0.Add(2 * time.Hour), States: []bot.RowState{bot.Open, bot.Closed}}, []string{"r3", "r4", "r0"}},
 		{bot.QueueFilter{ClosedSince: t0.Add(7 * time.Hour), States: []bot.RowState{bot.Open, bot.Closed}}, []string{"r7"}},
