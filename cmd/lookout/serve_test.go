@@ -100,6 +100,9 @@ func newWorld(t *testing.T) *world {
 		if err := <-ended; err != nil {
 			t.Errorf("stop: %v", err)
 		}
+		for _, m := range w.carrier.Unexpected() {
+			t.Errorf("%s had a text that the test does not speak of: %q", m.To, m.Body)
+		}
 		w.carrier.Close()
 		carrier.Close()
 	})
@@ -146,7 +149,16 @@ func (w *world) call(method, path, body string, want int) map[string]any {
 	return out
 }
 
+// enrol enrols somebody who has agreed to texts, and waits until she is welcomed.
 func (w *world) enrol(given, phone string) string {
+	w.Helper()
+	id := w.enrolUnheard(given, phone)
+	w.expect(phone, 0, "will text you check-ins")
+	return id
+}
+
+// enrolUnheard enrols somebody whose telephone takes no text.
+func (w *world) enrolUnheard(given, phone string) string {
 	w.Helper()
 	return w.call("POST", "/api/v1/patients", fmt.Sprintf(`{"given_name":%q,"family_name":"Jones","birth_date":"1961-04-30","nhs_number":"999 012 3454","phone":%q,
 		"locale":"en-GB","treatment_ended":"2026-09-30","plan":"standard","consent":{"sms":true},"profile":{"tablets":"letrozole"}}`, given, phone), 201)["id"].(string)
@@ -262,6 +274,8 @@ func TestStop(t *testing.T) {
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	w.expect(mary, 0, "Any change in your chest")
 	w.reply(mary, "found a lump in my breast")
+	w.expect(mary, 0, "Your nurse will contact you")
+	w.carrier.Allow(mary) // the check-in's next question may be on its way when she stops
 	w.reply(mary, "STOP")
 	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "stopped" {
 		t.Errorf("after STOP she is %v", got)
@@ -274,6 +288,10 @@ func TestStop(t *testing.T) {
 	if rows := w.rows("open"); rows[0]["level"] != "emergency" {
 		t.Errorf("an emergency after STOP is not in the queue: %v", rows)
 	}
+	// Her carrier lets nothing through: the nurse is paged for her, and because she
+	// could not be told.
+	w.expect(nursePhone, 0, "emergency in the queue")
+	w.expect(nursePhone, 1, "emergency in the queue")
 }
 
 // The same message delivered three times counts once; a bad signature leaves no trace.
@@ -284,6 +302,7 @@ func TestDuplicatesAndForgeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.expect(mary, 0, "Your nurse will contact you")
 	for range 2 {
 		if status, err := w.carrier.Redeliver(sid); err != nil || status != 200 {
 			t.Fatalf("a repeated webhook: %d, %v", status, err)
@@ -317,6 +336,7 @@ func TestSweepTakesInWhatWasLost(t *testing.T) {
 	if rows := w.rows("open"); len(rows) != 1 || rows[0]["level"] != "urgent" {
 		t.Errorf("rows after the sweep: %v", rows)
 	}
+	w.expect(mary, 0, "A nurse will ring you")
 	if n, err := w.process.twilio.Sweep(t.Context(), w.process.bot, "anytown", w.clock.now().Add(-time.Hour)); err != nil || n != 0 {
 		t.Errorf("a second sweep took in %d, %v", n, err)
 	}
@@ -331,6 +351,7 @@ func TestUnknownNumber(t *testing.T) {
 	w.reply(stranger, "hello??")
 	w.reply(stranger, "help I cant breathe")
 	w.expect(stranger, 1, "999")
+	w.expect(nursePhone, 0, "emergency in the queue")
 	if got := w.texts(stranger); got != 2 {
 		t.Errorf("a stranger got %d texts, want the polite one and the emergency one", got)
 	}
@@ -344,7 +365,7 @@ func TestCarrierFaults(t *testing.T) {
 	w := newWorld(t)
 	const dead = "+447700900666"
 	w.carrier.BadNumber(dead, 21211)
-	id := w.enrol("Dora", dead)
+	id := w.enrolUnheard("Dora", dead)
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	if !eventually(t, func() bool { return len(w.rows("open")) == 1 }) {
 		t.Fatal("a dead number made no row")
@@ -353,7 +374,7 @@ func TestCarrierFaults(t *testing.T) {
 		t.Errorf("row: %v", row)
 	}
 	w.carrier.Fail(standin.Fault{Status: 503, Code: 0}, standin.Fault{Break: true, Accept: true})
-	other := w.enrol("Mary", mary)
+	other := w.enrolUnheard("Mary", mary)
 	w.call("POST", "/api/v1/patients/"+other+"/start", `{"flow":"check-in"}`, 200)
 	if !eventually(t, func() bool { w.clock.forward(10 * time.Second); return w.texts(mary) >= 1 }) {
 		t.Fatal("a text that failed for a moment never went")
@@ -365,6 +386,8 @@ func TestCarrierFaults(t *testing.T) {
 	}) {
 		t.Fatal("the outbox was not settled")
 	}
+	w.expect(mary, 0, "will text you check-ins")
+	w.expect(mary, 0, "Any change in your chest")
 	bodies := map[string]int{}
 	for _, m := range w.carrier.Messages(mary) {
 		bodies[m.Body]++
@@ -399,7 +422,10 @@ func TestPrivacy(t *testing.T) {
 	w.carrier.Fail(standin.Fault{Status: 400, Code: 21614})
 	w.reply(number, "flamingomarker lump in my breast")
 	w.reply(number, "chest pain flamingomarker")
+	w.expect(number, 0, "ring 999")
+	w.expect(nursePhone, 0, "emergency in the queue")
 	w.carrier.Settle()
+	w.carrier.Allow(number) // what was on its way when the carrier's fault came goes in either order
 	response, err := http.Get(w.url + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ func TestTrapStopWithOtherWords(t *testing.T) {
 	w := newWorld(t)
 	id := w.enrol("Mary", mary)
 	w.reply(mary, "should i stop the tablets?")
+	w.expect(mary, 0, "Your nurse will contact you")
 	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "active" {
 		t.Errorf("a question about her tablets made her %v", got)
 	}
@@ -50,7 +51,8 @@ func TestTrapStopDuringAnEmergency(t *testing.T) {
 	w := newWorld(t)
 	id := w.enrol("Mary", mary)
 	w.reply(mary, "cant feel my legs")
-	w.expect(mary, 0, "999")
+	w.expect(mary, 0, "ring 999")
+	w.expect(nursePhone, 0, "emergency in the queue")
 	w.reply(mary, "STOP")
 	if rows := w.rows("open"); len(rows) == 0 || rows[0]["level"] != "emergency" {
 		t.Errorf("after STOP the emergency is not in the queue: %v", rows)
@@ -67,6 +69,7 @@ func TestTrapPageUndeliverable(t *testing.T) {
 	w.enrol("Mary", mary)
 	w.carrier.BadNumber(nursePhone, 21211)
 	w.reply(mary, "crushing pain in my chest")
+	w.expect(mary, 0, "ring 999")
 	w.expect("+447700900901", 0, "emergency in the queue")
 }
 
@@ -77,6 +80,7 @@ func TestTrapAckAfterTheLadderHasMovedOn(t *testing.T) {
 	const lead = "+447700900901"
 	w.enrol("Mary", mary)
 	w.reply(mary, "my legs have gone all weak and I cant feel when I wipe")
+	w.expect(mary, 0, "ring 999")
 	w.expect(nursePhone, 0, "emergency in the queue")
 	w.clock.forward(6 * time.Minute)
 	w.expect(lead, 0, "emergency in the queue")

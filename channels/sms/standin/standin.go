@@ -39,6 +39,7 @@ type Message struct {
 	Created   time.Time
 	Media     []string
 	callback  string
+	expected  bool // somebody has waited for it
 }
 
 // Fault is what goes wrong with the next request to send.
@@ -69,6 +70,7 @@ type Carrier struct {
 	faults   []Fault
 	bad      map[string]int  // number → error code at once
 	stopped  map[string]bool // numbers that have said STOP
+	allowed  map[string]bool // numbers that may have any text
 	underWay int             // webhooks that are being called
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -77,7 +79,7 @@ type Carrier struct {
 
 // New makes a carrier with an account.
 func New(sid, token string) *Carrier {
-	c := &Carrier{SID: sid, Token: token, Receipts: true, Now: time.Now, bad: map[string]int{}, stopped: map[string]bool{}}
+	c := &Carrier{SID: sid, Token: token, Receipts: true, Now: time.Now, bad: map[string]int{}, stopped: map[string]bool{}, allowed: map[string]bool{}}
 	c.changed = sync.NewCond(&c.mu)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
@@ -183,6 +185,7 @@ func (c *Carrier) WaitFor(ctx context.Context, number string, skip int, want fun
 				continue
 			}
 			if n++; n > skip && want(*m) {
+				m.expected = true
 				return *m, nil
 			}
 		}
@@ -191,6 +194,28 @@ func (c *Carrier) WaitFor(ctx context.Context, number string, skip int, want fun
 		}
 		c.changed.Wait()
 	}
+}
+
+// Allow says that a number may have any text, though nobody waits for it.
+func (c *Carrier) Allow(number string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.allowed[number] = true
+}
+
+// Unexpected gives the texts to telephones that nobody has waited for, and that were
+// not allowed: a test that ends with one has shown that somebody was texted whom it
+// does not speak of.
+func (c *Carrier) Unexpected() []Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []Message
+	for _, m := range c.messages {
+		if !m.Inbound && !m.expected && !c.allowed[m.To] {
+			out = append(out, *m)
+		}
+	}
+	return out
 }
 
 // keep adds a message, and gives it as it is now: what happens to it later
