@@ -64,7 +64,7 @@ type Config struct {
 	PublicURL string
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: none
-	// Random is what patients' ids are made of; nil: crypto/rand. Their place in the
+	// Random is what patients' ids, and those of strangers, are made of; nil: crypto/rand. Their place in the
 	// sending hours comes from their id, so that who gives a seeded source sees the
 	// same texts at the same minutes.
 	Random io.Reader
@@ -142,7 +142,9 @@ func (b *Bot) key(ctx context.Context, name string) ([]byte, error) {
 			return key, err
 		}
 		key = make([]byte, 32)
-		rand.Read(key)
+		if _, err := io.ReadFull(b.random, key); err != nil {
+			rand.Read(key)
+		}
 		// Two processes that start at once may both write; the value that is
 		// read back is the one that both go on with.
 		if err := b.store.PutValue(ctx, drawerKeys, name, key, time.Time{}); err != nil {

@@ -25,8 +25,9 @@ type turn struct {
 	says   []saying // texts to her, in order, that are not put into messages yet
 	// unasked says that we begin: what is said now is not an answer to her.
 	unasked  bool
-	released int    // rows to be expected of what this turn sends, in thousandths
-	ruled    *rules // when unasked texts may go to her; made when it is asked for
+	released int            // rows to be expected of what this turn sends, in thousandths
+	due      []content.Item // of her plan, as it was first asked for in this turn
+	ruled    *rules         // when unasked texts may go to her; made when it is asked for
 }
 
 // saying is one text to her.

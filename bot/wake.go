@@ -81,7 +81,7 @@ func (b *Bot) wakeAll(ctx context.Context, due []Due) []error {
 // wakePatient does what is due for one patient, in one turn.
 func (b *Bot) wakePatient(ctx context.Context, patient string) error {
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
-		due := t.due()
+		due := t.wakes()
 		if len(due) == 0 {
 			return errNothing
 		}
@@ -97,8 +97,8 @@ func (b *Bot) wakePatient(ctx context.Context, patient string) error {
 	})
 }
 
-// due lists her wakes that are due, earliest first.
-func (t *turn) due() []Wake {
+// wakes lists those of hers that are due, earliest first.
+func (t *turn) wakes() []Wake {
 	var due []Wake
 	for _, w := range t.rec.Wakes {
 		if !w.At.After(t.now) {
@@ -220,17 +220,22 @@ func (t *turn) planNext(justDone string) {
 	}
 }
 
-// nextItem is the first item of her plan that is not done and not before her enrolment.
+// nextItem is the first item of her plan that is not done and not before her
+// enrolment. It is worked out once a turn.
 func (t *turn) nextItem() (content.Item, bool) {
-	plan, ok := t.bot.content.Plan(t.rec.Patient.Plan)
-	if !ok {
-		return content.Item{}, false
+	if t.due == nil {
+		plan, ok := t.bot.content.Plan(t.rec.Patient.Plan)
+		if !ok {
+			return content.Item{}, false
+		}
+		t.due = plan.Due(t.person(), time.Time{}, t.now.In(t.zone()).AddDate(2, 0, 0))
 	}
-	due := plan.Due(t.person(), time.Time{}, t.now.In(t.zone()).AddDate(2, 0, 0))
-	if len(due) == 0 {
-		return content.Item{}, false
+	for _, item := range t.due {
+		if _, done := t.rec.Planned[item.ID]; !done {
+			return item, true
+		}
 	}
-	return due[0], true
+	return content.Item{}, false
 }
 
 // wakePlan sends what is due of her plan, or moves or drops it, with the reason.

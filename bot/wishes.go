@@ -36,7 +36,7 @@ func (b *Bot) SetWishes(ctx context.Context, patient string, w Wishes, by string
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
 		p := &t.rec.Patient
 		p.Zone, p.Nation, p.Wish, p.Quiet = w.Zone, w.Nation, w.Wish, w.Quiet
-		t.ruled = nil
+		t.ruled, t.due = nil, nil
 		t.entry(Entry{Kind: EntryStatus, By: by, Why: "when she is texted: " + w.String()})
 		if p.Status == Active {
 			t.planNext("")

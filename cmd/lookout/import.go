@@ -256,7 +256,7 @@ func progress(to io.Writer, done string, all int) func(n int) {
 		return func(int) {}
 	}
 	return func(n int) {
-		if n%100 == 0 || n == all {
+		if n%max(1, min(100, all/100)) == 0 || n == all {
 			fmt.Fprintf(to, "\r%d of %d %s", n, all, done)
 		}
 		if n == all {

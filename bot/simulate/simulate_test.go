@@ -1,0 +1,144 @@
+package simulate
+
+import (
+	"encoding/json"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"lookout/bot"
+	"lookout/content"
+)
+
+var shipped = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
+
+// team is a service with the shipped content, open Monday to Friday.
+func team(t testing.TB, nurses int) Config {
+	t.Helper()
+	pack, err := shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &bot.Service{ID: "anytown", Name: "Anytown breast nurses", Nation: "england-and-wales", Location: zone, OpenAccess: true, NurseLine: "01632 960001", CancerLine: "01632 960002",
+		Promise: bot.DefaultPromise, PageEvery: 5 * time.Minute, Lease: 30 * time.Minute, RowsPerNurse: 12,
+		Hours:   bot.Hours{Location: zone, Closed: func(day time.Time) string { return pack.Holiday("england-and-wales", day) }},
+		Sending: bot.Sending{From: 10 * 60, To: 16 * 60, Before: time.Hour}}
+	for day := time.Monday; day <= time.Friday; day++ {
+		s.Hours.Week[day] = []bot.Spell{{From: 9 * 60, To: 17 * 60}}
+		s.Hours.Nurses[day] = nurses
+	}
+	return Config{Pack: pack, Service: s, Start: time.Date(2027, 1, 4, 0, 0, 0, 0, zone), PricePerSegment: 0.02}
+}
+
+func run(t testing.TB, c Config) *Figures {
+	t.Helper()
+	f, err := Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// The same seed gives the same figures, on one core and on many; another gives others.
+func TestSameSeedSameFigures(t *testing.T) {
+	c := team(t, 2)
+	c.Patients, c.Days, c.Seed = 150, 70, 7
+	text := func(c Config) string {
+		out, err := json.Marshal(run(t, c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	first := text(c)
+	was := runtime.GOMAXPROCS(1)
+	second := text(c)
+	runtime.GOMAXPROCS(was)
+	if first != second {
+		t.Errorf("on one core:\n%s\n%s", first, second)
+	}
+	c.Seed = 8
+	if text(c) == first {
+		t.Error("another seed gives the same figures")
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	c := team(b, 4)
+	c.Patients, c.Days = 2000, 365
+	years := 0.0
+	for i := 0; b.Loop(); i++ {
+		c.Seed = uint64(i)
+		years += run(b, c).Years
+	}
+	b.ReportMetric(years/b.Elapsed().Minutes(), "patient-years/min")
+}
+
+// Memory grows with patients, and not with days: a year leaves no more behind than
+// a quarter, but for what each record holds of its own plan.
+func TestForgetsWhatIsPast(t *testing.T) {
+	left := func(days int) (kept, heap int) {
+		c := team(t, 2)
+		c.Patients, c.Days, c.Seed = 60, 400, 5
+		w, err := newWorld(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.until(c.Start.AddDate(0, 0, days)); err != nil {
+			t.Fatal(err)
+		}
+		m := w.store
+		entries := 0
+		for _, p := range m.patients {
+			entries += len(p.journal)
+		}
+		if entries+len(m.keys)+len(m.audit) > 0 {
+			t.Errorf("after %d days there are %d entries, %d keys, %d audit entries", days, entries, len(m.keys), len(m.audit))
+		}
+		return len(m.rows) + len(m.out) + len(m.opened) + len(m.carriers), len(m.due)
+	}
+	quarter, dueQuarter := left(100)
+	year, dueYear := left(400)
+	if year > 2*quarter+4*60 || dueYear > 2*dueQuarter+20*60 {
+		t.Errorf("after a quarter %d kept and %d due times, after a year %d and %d", quarter, dueQuarter, year, dueYear)
+	}
+}
+
+// What is simulated holds together: everybody is asked, most answer, an illness that
+// is told is heard of, and no row is counted twice.
+func TestFiguresHoldTogether(t *testing.T) {
+	c := team(t, 3)
+	c.Patients, c.Days, c.Seed = 400, 182, 11
+	f := run(t, c)
+	total := f.Total()
+	rows, promised := rowsOf(total), 0
+	for _, p := range f.Rows {
+		promised += p.Rows
+		if p.Kept+p.Late != p.Rows || len(p.Waits) != p.Rows {
+			t.Errorf("%+v", p)
+		}
+	}
+	switch {
+	case total.Asked < 300, total.Answered > total.Asked, float64(total.Answered) < 0.7*float64(total.Asked):
+		t.Errorf("%d of %d check-ins answered", total.Answered, total.Asked)
+	case rows == 0, promised > rows, promised < rows*9/10, total.Promised != promised:
+		t.Errorf("%d rows, %d promises by level, %d by week", rows, promised, total.Promised)
+	case total.Seconds == 0 || total.Seconds > total.Staffed:
+		t.Errorf("%d s of work in %d s of the rota", total.Seconds, total.Staffed)
+	case f.Years < 100 || f.Years > 200:
+		t.Errorf("%.0f patient-years", f.Years)
+	}
+	heard, cases := 0, 0
+	for _, x := range f.Found {
+		heard, cases = heard+len(x.Days), cases+x.Cases
+	}
+	if cases == 0 || heard+f.Unheard != cases {
+		t.Errorf("%d ill, %d heard of, %d not", cases, heard, f.Unheard)
+	}
+}
