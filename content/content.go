@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"lookout/flows"
@@ -35,6 +36,9 @@ func Embedded() fs.FS { return embedded }
 
 // Pack is a loaded pack. It never changes, and may be used by many goroutines.
 type Pack struct {
+	unsignedOnce sync.Once
+	unsigned     []string
+
 	digest   string
 	files    map[string][]byte
 	program  *flows.Program

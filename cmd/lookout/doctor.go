@@ -42,8 +42,8 @@ func (c *doctorCmd) Run(e *env) error {
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
 	approved := "no faults"
-	if pack != nil && len(pack.Program().Unapproved()) > 0 {
-		approved = fmt.Sprintf("no faults; %d of %d flows are drafts that no clinician has approved", len(pack.Program().Unapproved()), len(pack.Program().Flows()))
+	if pack != nil && len(pack.Unsigned()) > 0 {
+		approved = fmt.Sprintf("no faults; %d texts, flows and lists are drafts that no clinician has signed", len(pack.Unsigned()))
 	}
 	report("content", err, approved)
 	if pack != nil {

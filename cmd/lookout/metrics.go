@@ -24,7 +24,7 @@ type storeMetrics struct {
 	rows, outgoing, wakes, patients, overdue, oldestOut *prometheus.Desc
 }
 
-func newMetrics(_ *bot.Bot, store bot.Store, now func() time.Time) *metrics {
+func newMetrics(store bot.Store, now func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"job"}),

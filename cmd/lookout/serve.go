@@ -40,8 +40,9 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if !c.Unsigned {
-		return errors.New("no clinician has signed this content: serve it with --unsigned, by name, or wait for a signed pack")
+	drafts := pack.Unsigned()
+	if len(drafts) > 0 && !c.Unsigned {
+		return fmt.Errorf("no clinician has signed %d parts of this content (the first is %s): serve it with --unsigned, by name, or wait for a signed pack", len(drafts), drafts[0])
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
@@ -49,7 +50,11 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	return p.serve(e.ctx, func(addr string) {
-		fmt.Fprintf(e.out, "lookout serves %s on http://%s (content not approved by a clinician)\n", team.Name, addr)
+		state := "the content is signed"
+		if len(drafts) > 0 {
+			state = "content not approved by a clinician"
+		}
+		fmt.Fprintf(e.out, "lookout serves %s on http://%s (%s)\n", team.Name, addr, state)
 	})
 }
 
@@ -105,7 +110,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return fail(err)
 	}
-	p.metrics = newMetrics(p.bot, store, now)
+	p.metrics = newMetrics(store, now)
 	if err := p.routes(now); err != nil {
 		return fail(err)
 	}
@@ -121,8 +126,12 @@ func (p *process) routes(now func() time.Time) error {
 	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
+	banner := ""
+	if len(p.bot.Content().Unsigned()) > 0 {
+		banner = unapproved
+	}
 	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store}, Now: now, Log: p.log,
-		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved, Segments: sms.Segments, Stopping: p.stopping})
+		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: banner, Segments: sms.Segments, Stopping: p.stopping})
 	if err != nil {
 		return err
 	}
@@ -147,7 +156,7 @@ func (p *process) routes(now func() time.Time) error {
 	return nil
 }
 
-// unapproved stands on every page of the desk.
+// unapproved stands on every page of the desk until a clinician has signed everything.
 const unapproved = "The texts and rules in use have not been approved by a clinician."
 
 // sessions keeps the desk's sign-in sessions in the store. It is an scs.CtxStore,
