@@ -60,7 +60,7 @@ func (st *State) Refusal() error {
 	for _, f := range st.Faults {
 		hint := ""
 		if knownFault(f.Name) {
-			hint = fmt.Sprintf(" (or accept it by name: redis.accept: [%s])", f.Name)
+			hint = fmt.Sprintf(" (or accept it by name: redis.accept: %s)", f.Name)
 		}
 		all = append(all, fmt.Errorf("%s: %s%s", f.Server, f.Text, hint))
 	}

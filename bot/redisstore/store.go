@@ -92,16 +92,8 @@ type Options struct {
 // they are told, and goes on checking each minute.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	t, err := parse(url)
-	if err != nil {
+	if err = errors.Join(err, o.check()); err != nil {
 		return nil, err
-	}
-	for _, name := range o.Accept {
-		if !knownFault(name) {
-			return nil, fmt.Errorf("redis store: %q is no fault that could be accepted: there are %s", name, faultNames())
-		}
-	}
-	if o.Copies < 0 {
-		return nil, errors.New("redis store: the copies that must have a write cannot be below 0")
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -111,6 +103,24 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 		return nil, errors.Join(err, s.servers.close())
 	}
 	return s, nil
+}
+
+// Valid says what is wrong with a URL and options, without connecting.
+func Valid(url string, o Options) error {
+	_, err := parse(url)
+	return errors.Join(err, o.check())
+}
+
+func (o *Options) check() error {
+	for _, name := range o.Accept {
+		if !knownFault(name) {
+			return fmt.Errorf("redis store: %q is no fault that could be accepted: there are %s", name, faultNames())
+		}
+	}
+	if o.Copies < 0 {
+		return errors.New("redis store: the copies that must have a write cannot be below 0")
+	}
+	return nil
 }
 
 // begin does what must be right before anything is kept.

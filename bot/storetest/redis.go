@@ -173,3 +173,18 @@ func (r *Redis) Again(tb testing.TB) {
 	}
 	tb.Fatal("redis-server does not start again")
 }
+
+// Set changes a setting of a server that runs.
+func (r *Redis) Set(tb testing.TB, name, value string) {
+	tb.Helper()
+	conn, err := net.Dial("tcp", r.Addr)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "CONFIG SET %s %s\r\n", name, value)
+	answer, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.HasPrefix(answer, "+OK") {
+		tb.Fatalf("CONFIG SET %s: %q, %v", name, answer, err)
+	}
+}

@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lookout/bot/redisstore"
 	"lookout/bot/sqlitestore"
 	"lookout/channels/email"
 	"lookout/channels/sms"
@@ -56,6 +58,9 @@ func (c *doctorCmd) Run(e *env) error {
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
 		report("store", storeAnswers(e, path), path)
 		report("disk", diskRoom(filepath.Dir(path)), "at least 1 GB is free")
+	} else if s.checkStore() == nil {
+		good, err := redisAnswers(e, s)
+		report("store", err, good)
 	}
 	if s.Twilio.AccountSID == "" {
 		report("twilio", errors.New("not checked: there are no credentials"), "")
@@ -96,6 +101,27 @@ func storeAnswers(e *env, path string) error {
 	}
 	_, err = store.Stats(e.ctx, e.now())
 	return errors.Join(err, store.Close())
+}
+
+// redisAnswers says what the servers are and what was accepted of them, or why
+// they must not have patients. The doctor looks even where serve would not begin.
+func redisAnswers(e *env, s *settings) (string, error) {
+	o, err := s.redisOptions()
+	if err != nil {
+		return "", err
+	}
+	o.Now = e.now
+	store, err := redisstore.Open(e.ctx, s.Store, o)
+	if err != nil {
+		return "", err
+	}
+	_, err = store.Stats(e.ctx, e.now())
+	st := store.State()
+	lines := append(slices.Clone(st.Servers), st.Notes...)
+	for _, f := range st.Accepted {
+		lines = append(lines, "accepted: "+f.Server+" "+f.Text)
+	}
+	return strings.Join(lines, "\n                "), errors.Join(err, store.Close())
 }
 
 func mailProbe(ctx context.Context, s *settings) error {

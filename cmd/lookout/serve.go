@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"lookout/bot"
-	"lookout/bot/sqlitestore"
 	"lookout/channels/api"
 	"lookout/channels/desk"
 	"lookout/channels/email"
@@ -88,7 +87,7 @@ type process struct {
 
 // newProcess opens the store and wires the parts. Nothing runs yet.
 func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.Service, log *slog.Logger, now func() time.Time) (*process, error) {
-	store, err := sqlitestore.Open(ctx, strings.TrimPrefix(s.Store, "sqlite:"))
+	store, err := openStore(ctx, s, log, now)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +150,15 @@ func (p *process) routes(now func() time.Time) error {
 			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 			return
 		}
+		accepted, err := trust(p.store)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		fmt.Fprintln(w, "ready")
+		if accepted != "" {
+			fmt.Fprintln(w, accepted)
+		}
 	})
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"lookout/bot/storetest"
 	"lookout/channels/sms/standin"
 	"lookout/content"
 )
@@ -56,6 +57,17 @@ const nursePhone, ourNumber = "+447700900900", "+447700900001"
 // newWorld starts lookout on a Tuesday morning, in working hours.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "lookout.db"))
+}
+
+// onEachStore plays a test on a file and on a real redis-server.
+func onEachStore(t *testing.T, test func(*testing.T, *world)) {
+	t.Run("File", func(t *testing.T) { test(t, newWorld(t)) })
+	t.Run("Redis", func(t *testing.T) { test(t, newWorldOn(t, "redis://"+storetest.StartRedis(t).Addr)) })
+}
+
+func newWorldOn(t *testing.T, store string) *world {
+	t.Helper()
 	w := &world{T: t, carrier: standin.New("AC00000000000000000000000000000001", "secret"), log: &bytes.Buffer{},
 		clock: &clock{at: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)}}
 	carrier := httptest.NewServer(w.carrier)
@@ -67,7 +79,7 @@ func newWorld(t *testing.T) *world {
 	listener.Close()
 	w.url = "http://" + addr
 	w.carrier.Product, w.carrier.Now = w.url, w.clock.now
-	s := &settings{Addr: addr, Store: "sqlite:" + filepath.Join(t.TempDir(), "lookout.db"), APIToken: apiToken}
+	s := &settings{Addr: addr, Store: store, APIToken: apiToken}
 	s.Twilio.AccountSID, s.Twilio.AuthToken, s.Twilio.From, s.Twilio.APIURL = w.carrier.SID, w.carrier.Token, ourNumber, carrier.URL
 	s.Service.NurseLine, s.Service.Name = "01632 960 001", "Anytown breast nurses"
 	s.Service.Duty = []dutySettings{{Name: "Duty nurse", Phone: nursePhone}, {Name: "Lead", Phone: "+447700900901"}}
@@ -212,8 +224,9 @@ const mary = "+447700900123"
 // The whole job: a check-in goes out, she answers in her own words, the answer is
 // on the desk with her words, the reason and a time, she is told by when, a
 // nurse takes it, a second is told who has it, and it is closed with an outcome.
-func TestTheWholeJob(t *testing.T) {
-	w := newWorld(t)
+func TestTheWholeJob(t *testing.T) { onEachStore(t, theWholeJob) }
+
+func theWholeJob(t *testing.T, w *world) {
 	id := w.enrol("Mary", mary)
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	w.expect(mary, 0, "Any change in your chest")
@@ -242,7 +255,10 @@ func TestTheWholeJob(t *testing.T) {
 
 // An emergency is answered at once, ends the questions, and pages until somebody answers.
 func TestEmergencyIsAnsweredAndPagedUntilAcknowledged(t *testing.T) {
-	w := newWorld(t)
+	onEachStore(t, emergencyIsAnsweredAndPagedUntilAcknowledged)
+}
+
+func emergencyIsAnsweredAndPagedUntilAcknowledged(t *testing.T, w *world) {
 	id := w.enrol("Mary", mary)
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	w.expect(mary, 0, "Any change in your chest")
@@ -268,8 +284,9 @@ func TestEmergencyIsAnsweredAndPagedUntilAcknowledged(t *testing.T) {
 }
 
 // A STOP with an emergency in it is still an emergency; STOP alone stops, and keeps her open row.
-func TestStop(t *testing.T) {
-	w := newWorld(t)
+func TestStop(t *testing.T) { onEachStore(t, stopKeepsHerRow) }
+
+func stopKeepsHerRow(t *testing.T, w *world) {
 	id := w.enrol("Mary", mary)
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	w.expect(mary, 0, "Any change in your chest")
@@ -295,8 +312,9 @@ func TestStop(t *testing.T) {
 }
 
 // The same message delivered three times counts once; a bad signature leaves no trace.
-func TestDuplicatesAndForgeries(t *testing.T) {
-	w := newWorld(t)
+func TestDuplicatesAndForgeries(t *testing.T) { onEachStore(t, duplicatesAndForgeries) }
+
+func duplicatesAndForgeries(t *testing.T, w *world) {
 	w.enrol("Mary", mary)
 	sid, _, err := w.carrier.Reply(mary, ourNumber, "found a lump in my breast")
 	if err != nil {
@@ -325,8 +343,9 @@ func TestDuplicatesAndForgeries(t *testing.T) {
 }
 
 // What never reached the webhook is taken in from the carrier's log.
-func TestSweepTakesInWhatWasLost(t *testing.T) {
-	w := newWorld(t)
+func TestSweepTakesInWhatWasLost(t *testing.T) { onEachStore(t, sweepTakesInWhatWasLost) }
+
+func sweepTakesInWhatWasLost(t *testing.T, w *world) {
 	w.enrol("Mary", mary)
 	w.carrier.Lose(mary, ourNumber, "my back is agony at night")
 	n, err := w.process.twilio.Sweep(t.Context(), w.process.bot, "anytown", w.clock.now().Add(-time.Hour))
@@ -361,8 +380,9 @@ func TestUnknownNumber(t *testing.T) {
 }
 
 // A text that the carrier refuses for good becomes a row; one that it cannot take now goes later, once.
-func TestCarrierFaults(t *testing.T) {
-	w := newWorld(t)
+func TestCarrierFaults(t *testing.T) { onEachStore(t, carrierFaults) }
+
+func carrierFaults(t *testing.T, w *world) {
 	const dead = "+447700900666"
 	w.carrier.BadNumber(dead, 21211)
 	id := w.enrolUnheard("Dora", dead)

@@ -25,9 +25,13 @@ type settings struct {
 	Addr      string `yaml:"addr"`
 	PublicURL string `yaml:"public_url"`
 	Store     string `yaml:"store"`
-	Content   string `yaml:"content"`
-	APIToken  string `yaml:"api_token"`
-	Twilio    struct {
+	Redis     struct {
+		Accept string `yaml:"accept"` // faults of the servers that the operator lives with, by name
+		Copies string `yaml:"copies"` // replicas that must have a change before it counts
+	} `yaml:"redis"`
+	Content  string `yaml:"content"`
+	APIToken string `yaml:"api_token"`
+	Twilio   struct {
 		AccountSID          string  `yaml:"account_sid"`
 		AuthToken           string  `yaml:"auth_token"`
 		From                string  `yaml:"from"`
@@ -90,7 +94,8 @@ type dutySettings struct {
 // variables are the settings that the environment may give.
 func (s *settings) variables() map[string]*string {
 	return map[string]*string{
-		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken,
+		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
+		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
 		"LOOKOUT_SMTP_ADDRESS": &s.SMTP.Address, "LOOKOUT_SMTP_SECURITY": &s.SMTP.Security, "LOOKOUT_SMTP_USER": &s.SMTP.User,
@@ -192,12 +197,8 @@ func (s *settings) check() error {
 	if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" {
 		fault("public_url", "must be the address at which Twilio and people reach lookout, like https://lookout.example.nhs.uk")
 	}
-	switch kind, rest, _ := strings.Cut(s.Store, ":"); {
-	case kind == "sqlite" && rest != "":
-	case strings.HasPrefix(kind, "redis"):
-		fault("store", "a Redis store is not in this release: use sqlite:PATH")
-	default:
-		fault("store", "must be sqlite:PATH")
+	if err := s.checkStore(); err != nil {
+		faults = append(faults, err)
 	}
 	t := &s.Twilio
 	switch {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"lookout/bot"
-	"lookout/bot/sqlitestore"
 )
 
 type usersCmd struct {
@@ -62,11 +62,10 @@ func withBot(e *env, file string, do func(ctx context.Context, b *bot.Bot) error
 	if err != nil {
 		return err
 	}
-	path, ok := strings.CutPrefix(s.Store, "sqlite:")
-	if !ok {
-		return errors.New("store: must be sqlite:PATH")
+	if err := s.checkStore(); err != nil {
+		return err
 	}
-	store, err := sqlitestore.Open(e.ctx, path)
+	store, err := openStore(e.ctx, s, slog.New(slog.DiscardHandler), e.now)
 	if err != nil {
 		return err
 	}

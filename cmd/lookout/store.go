@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"lookout/bot"
+	"lookout/bot/redisstore"
+	"lookout/bot/sqlitestore"
+)
+
+// openStore opens the store that the settings name.
+func openStore(ctx context.Context, s *settings, log *slog.Logger, now func() time.Time) (bot.Store, error) {
+	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
+		return sqlitestore.Open(ctx, path)
+	}
+	o, err := s.redisOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.Log, o.Now = log, now
+	return redisstore.Open(ctx, s.Store, o)
+}
+
+// redisOptions are what the settings say of the Redis servers.
+func (s *settings) redisOptions() (redisstore.Options, error) {
+	o := redisstore.Options{Accept: strings.FieldsFunc(s.Redis.Accept, func(r rune) bool { return r == ',' || r == ' ' })}
+	if s.Redis.Copies != "" {
+		var err error
+		if o.Copies, err = strconv.Atoi(s.Redis.Copies); err != nil || o.Copies < 0 {
+			return o, errors.New("redis.copies: must be how many replicas must have a change before it counts, or 0")
+		}
+	}
+	return o, nil
+}
+
+// checkStore finds the faults of the settings of the store.
+func (s *settings) checkStore() error {
+	kind, rest, _ := strings.Cut(s.Store, ":")
+	if kind == "sqlite" && rest != "" {
+		if s.Redis.Accept != "" || s.Redis.Copies != "" {
+			return errors.New("redis: is for a Redis store, and store is a file: take it out")
+		}
+		return nil
+	}
+	if !strings.HasPrefix(kind, "redis") {
+		return errors.New("store: must be sqlite:PATH, or redis://, rediss://, redis+sentinel:// or redis+cluster:// with hosts")
+	}
+	o, err := s.redisOptions()
+	if err != nil {
+		return err
+	}
+	if err := redisstore.Valid(s.Store, o); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// trust says whether the store may be trusted with patients, and what stands of
+// it in /readyz: names of faults, no addresses.
+func trust(store bot.Store) (accepted string, err error) {
+	redis, ok := store.(*redisstore.Store)
+	if !ok {
+		return "", nil
+	}
+	names := func(faults []redisstore.Fault) string {
+		var all []string
+		for _, f := range faults {
+			all = append(all, f.Name)
+		}
+		return strings.Join(all, ", ")
+	}
+	st := redis.State()
+	if len(st.Faults) > 0 {
+		return "", fmt.Errorf("the store may forget what it is told (%s): lookout doctor says more", names(st.Faults))
+	}
+	if len(st.Accepted) > 0 {
+		return "accepted of the store: " + names(st.Accepted), nil
+	}
+	return "", nil
+}
