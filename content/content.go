@@ -21,7 +21,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"lookout/flows"
@@ -36,9 +35,6 @@ func Embedded() fs.FS { return embedded }
 
 // Pack is a loaded pack. It never changes, and may be used by many goroutines.
 type Pack struct {
-	unsignedOnce sync.Once
-	unsigned     []string
-
 	digest   string
 	files    map[string][]byte
 	program  *flows.Program
@@ -47,6 +43,9 @@ type Pack struct {
 	plans    map[string]*Plan
 	holidays map[string]map[string]string // nation → day → name
 	service  serviceFiles
+
+	entries    []Entry
+	signatures []Signature
 }
 
 // folders are the parts of a pack.
@@ -98,6 +97,8 @@ func Load(fsys fs.FS) (*Pack, error) {
 		}
 	}
 	p.plans = c.plans(p)
+	p.entries = c.entriesOf(p)
+	p.signatures = c.signaturesOf(fsys)
 	c.required(p)
 	if len(c.faults) > 0 {
 		return nil, errors.Join(c.faults...)

@@ -3,7 +3,6 @@ package content
 import (
 	"bytes"
 	"io/fs"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -19,40 +18,6 @@ func shipped(t testing.TB) *Pack {
 }
 
 func TestShippedPackHasNoFaults(t *testing.T) { shipped(t) }
-
-// What no clinician has signed is named; a pack in which everything is signed is one.
-func TestUnsigned(t *testing.T) {
-	drafts := shipped(t).Unsigned()
-	for _, want := range []string{"texts/safety.yaml safety.emergency", "flows/check-in.yaml", "plans/standard.yaml", "service/desk.yaml", "lexicon/context.yaml"} {
-		if !slices.Contains(drafts, want) {
-			t.Errorf("%s is a draft, and not named", want)
-		}
-	}
-	signed := fstest.MapFS{}
-	if err := fs.WalkDir(Embedded(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(Embedded(), path)
-		with := "review: approved"
-		if strings.HasPrefix(path, "texts/") {
-			with += "\n  reviewer: Dr A. Example"
-		}
-		text = bytes.ReplaceAll(text, []byte("review: draft"), []byte(with))
-		text = bytes.ReplaceAll(text, []byte("{state: draft,"), []byte("{state: approved, reviewer: Dr A. Example,"))
-		signed[path] = &fstest.MapFile{Data: text}
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	p, err := Load(signed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if drafts := p.Unsigned(); len(drafts) > 0 {
-		t.Errorf("everything is signed, and yet these are drafts: %v", drafts)
-	}
-}
 
 // Whoever reads a folder, its faults name the file from the pack's root, so that
 // an editor can jump there.

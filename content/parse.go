@@ -1,6 +1,7 @@
 package content
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/warthog618/sms"
 	"go.yaml.in/yaml/v4"
+
+	"lookout/flows"
 )
 
 // decode reads one file strictly; each of its errors becomes a fault.
@@ -45,20 +48,31 @@ type text struct {
 	id       string
 	segments int
 	wording  map[string]string // "en-GB", "cy", and "en-GB/chat" for a channel's own
+
+	about       flows.About
+	welshReview string
+}
+
+// textsFile is a file of texts. What stands at its head holds for every text that
+// does not say otherwise.
+type textsFile struct {
+	flows.About `yaml:",inline"`
+	WelshReview string     `yaml:"cy_review"`
+	Texts       []textFile `yaml:"texts"`
 }
 
 type textFile struct {
-	ID          string `yaml:"id"`
-	Version     int    `yaml:"version"`
-	Review      string `yaml:"review"`
-	Reviewer    string `yaml:"reviewer"`
-	Source      string `yaml:"source"`
-	Segments    int    `yaml:"segments"`
-	English     string `yaml:"en-GB"`
-	Chat        string `yaml:"chat"`
-	Email       string `yaml:"email"` // its subject, a blank line, its body
-	Welsh       string `yaml:"cy"`
-	WelshReview string `yaml:"cy_review"`
+	ID          string        `yaml:"id"`
+	Version     int           `yaml:"version"`
+	Review      *flows.Review `yaml:"review"`
+	Source      string        `yaml:"source"`
+	Segments    int           `yaml:"segments"`
+	English     string        `yaml:"en-GB"`
+	Chat        string        `yaml:"chat"`
+	Email       string        `yaml:"email"` // its subject, a blank line, its body
+	Welsh       string        `yaml:"cy"`
+	WelshChat   string        `yaml:"cy_chat"`
+	WelshReview string        `yaml:"cy_review"`
 }
 
 // Placeholders are what a text may leave open, each with the longest value that
@@ -75,55 +89,72 @@ var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
 func (c *checker) texts(files map[string][]byte) map[string]*text {
 	out := make(map[string]*text)
 	for _, file := range in(files, "texts") {
-		var list []textFile
-		if !c.decode(file, files[file], &list) {
+		var f textsFile
+		if !c.decode(file, files[file], &f) {
 			continue
 		}
-		var doc yaml.Node
-		_ = yaml.Load(files[file], &doc)
-		for i, x := range list {
+		c.about(file, files[file], f.About)
+		lines := itemLines(files[file], "texts")
+		for i, x := range f.Texts {
 			line := 1
-			if len(doc.Content) > 0 && i < len(doc.Content[0].Content) {
-				line = doc.Content[0].Content[i].Line
+			if i < len(lines) {
+				line = lines[i]
 			}
 			if out[x.ID] != nil {
 				c.fault(file, line, "the text %s is there twice: give it one place", x.ID)
 				continue
 			}
-			out[x.ID] = c.text(file, line, x)
+			out[x.ID] = c.text(&f, file, line, x)
 		}
 	}
 	return out
 }
 
-func (c *checker) text(file string, line int, x textFile) *text {
-	t := &text{file: file, line: line, id: x.ID, segments: x.Segments, wording: map[string]string{"en-GB": x.English}}
-	if t.segments == 0 {
-		t.segments = 1
+// itemLines are the lines on which the items of a list begin.
+func itemLines(file []byte, key string) []int {
+	var doc yaml.Node
+	if yaml.Load(file, &doc) != nil || len(doc.Content) == 0 {
+		return nil
 	}
+	var lines []int
+	top := doc.Content[0].Content
+	for i := 0; i+1 < len(top); i += 2 {
+		if top[i].Value == key {
+			for _, item := range top[i+1].Content {
+				lines = append(lines, item.Line)
+			}
+		}
+	}
+	return lines
+}
+
+// text reads one text, with what it takes from the head of its file.
+func (c *checker) text(f *textsFile, file string, line int, x textFile) *text {
+	t := &text{file: file, line: line, id: x.ID, segments: max(x.Segments, 1), wording: map[string]string{"en-GB": x.English},
+		about: flows.About{Version: x.Version, Review: f.Review, Source: cmp.Or(x.Source, f.Source)}}
 	switch {
 	case !textID.MatchString(x.ID):
 		c.fault(file, line, "%q cannot be the id of a text: write it like check-in.start", x.ID)
 	case x.Version < 1:
 		c.fault(file, line, "text %s: the version is missing: write `version: 1`, and raise it at every change", x.ID)
-	case x.Review != "draft" && x.Review != "approved":
-		c.fault(file, line, "text %s: the review state must be draft or approved", x.ID)
-	case x.Review == "approved" && x.Reviewer == "":
-		c.fault(file, line, "text %s: it is approved, and nobody is named: name the clinician in `reviewer:`", x.ID)
-	case x.Source == "":
-		c.fault(file, line, "text %s: the source is missing", x.ID)
 	case strings.TrimSpace(x.English) == "":
 		c.fault(file, line, "text %s: the words are missing: write `en-GB:`", x.ID)
-	case x.Welsh != "" && x.WelshReview == "":
-		c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker`", x.ID)
 	}
-	for channel, words := range map[string]string{"chat": x.Chat, "email": x.Email} {
-		if words != "" {
-			t.wording["en-GB/"+channel] = words
+	if x.Review != nil {
+		t.about.Review = *x.Review
+		for _, fault := range x.Review.Faults() {
+			c.fault(file, line, "text %s: %s: %s", x.ID, fault.Message, fault.Mend)
 		}
 	}
 	if x.Welsh != "" {
-		t.wording["cy"] = x.Welsh
+		if t.welshReview = cmp.Or(x.WelshReview, f.WelshReview); t.welshReview == "" {
+			c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker's review`", x.ID)
+		}
+	}
+	for key, words := range map[string]string{"en-GB/chat": x.Chat, "en-GB/email": x.Email, "cy": x.Welsh, "cy/chat": x.WelshChat} {
+		if words != "" {
+			t.wording[key] = words
+		}
 	}
 	for _, key := range sortedKeys(t.wording) {
 		c.wording(t, key)
@@ -242,25 +273,20 @@ type serviceFiles struct {
 }
 
 type concernsFile struct {
-	Version  int       `yaml:"version"`
-	Review   string    `yaml:"review"`
-	Source   string    `yaml:"source"`
-	Concerns []Concern `yaml:"concerns"`
+	flows.About `yaml:",inline"`
+	Concerns    []Concern `yaml:"concerns"`
 }
 
 type deskFile struct {
-	Version     int      `yaml:"version"`
-	Review      string   `yaml:"review"`
-	Source      string   `yaml:"source"`
+	flows.About `yaml:",inline"`
 	Outcomes    []Choice `yaml:"outcomes"`
 	RingResults []Choice `yaml:"ring_results"`
 	Texts       []Choice `yaml:"texts"`
 }
 
 type nationsFile struct {
-	Version int               `yaml:"version"`
-	Review  string            `yaml:"review"`
-	Nations map[string]Nation `yaml:"nations"`
+	flows.About `yaml:",inline"`
+	Nations     map[string]Nation `yaml:"nations"`
 }
 
 func (c *checker) service(files map[string][]byte) serviceFiles {
@@ -291,9 +317,8 @@ func (c *checker) service(files map[string][]byte) serviceFiles {
 
 func (c *checker) calendar(files map[string][]byte) map[string]map[string]string {
 	var f struct {
-		Version int                          `yaml:"version"`
-		Source  string                       `yaml:"source"`
-		Days    map[string]map[string]string `yaml:"days"`
+		flows.About `yaml:",inline"`
+		Days        map[string]map[string]string `yaml:"days"`
 	}
 	const file = "calendar/holidays.yaml"
 	if files[file] == nil {

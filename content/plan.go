@@ -28,13 +28,11 @@ var Anchors = map[string]string{
 
 // Plan says what is sent when. It never changes, and may be used by many goroutines.
 type Plan struct {
-	ID      string     `yaml:"plan"`
-	Version int        `yaml:"version"`
-	Review  string     `yaml:"review"`
-	Source  string     `yaml:"source"`
-	Ends    string     `yaml:"ends"` // how long after the end of treatment: "60m"; nothing is due after it
-	Quiet   []Hush     `yaml:"quiet"`
-	List    []planItem `yaml:"items"`
+	ID          string `yaml:"plan"`
+	flows.About `yaml:",inline"`
+	Ends        string     `yaml:"ends"` // how long after the end of treatment: "60m"; nothing is due after it
+	Quiet       []Hush     `yaml:"quiet"`
+	List        []planItem `yaml:"items"`
 }
 
 // Hush is a stretch of days round one of hers on which nothing unasked is sent.
@@ -330,9 +328,6 @@ func (c *checker) plans(p *Pack) map[string]*Plan {
 		at := func(word string) int { return lineOf(p.files[file], word) }
 		if "plans/"+plan.ID+".yaml" != file {
 			c.fault(file, at("plan:"), "the plan is called %q, but its file %s", plan.ID, file)
-		}
-		if plan.Version < 1 || plan.Source == "" || (plan.Review != "draft" && plan.Review != "approved") {
-			c.fault(file, 1, "the plan needs a version, a source and a review state")
 		}
 		if _, ok := parseOffset(plan.Ends); !ok {
 			c.fault(file, at("ends:"), "%q is no length of time for `ends`: write it like 60m, counted from the end of treatment", plan.Ends)

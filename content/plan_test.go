@@ -30,7 +30,7 @@ func plan(t testing.TB, items string) (*Plan, error) {
 	for name, text := range shipped(t).files {
 		files[name] = &fstest.MapFile{Data: text}
 	}
-	files["plans/standard.yaml"] = &fstest.MapFile{Data: []byte("plan: standard\nversion: 1\nreview: draft\nsource: test\nends: 120m\n" + items)}
+	files["plans/standard.yaml"] = &fstest.MapFile{Data: []byte("plan: standard\nversion: 1\nreview: {state: draft, author: a}\nsource: test\nends: 120m\n" + items)}
 	pack, err := Load(files)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lookout/flows"
 )
 
 // Route is one of the ways to refer somebody (clinical digest 4.4).
@@ -34,9 +36,7 @@ type target struct {
 }
 
 type referralFile struct {
-	Version     int         `yaml:"version"`
-	Review      string      `yaml:"review"`
-	Source      string      `yaml:"source"`
+	flows.About `yaml:",inline"`
 	Routes      []Route     `yaml:"routes"`
 	Ends        []Choice    `yaml:"ends"`
 	Targets     []target    `yaml:"targets"`

@@ -12,17 +12,10 @@ import (
 type flowFile struct {
 	Flow    string               `yaml:"flow"`
 	Version int                  `yaml:"version"`
-	Review  reviewFile           `yaml:"review"`
+	Review  Review               `yaml:"review"`
 	Source  string               `yaml:"source"`
 	Start   string               `yaml:"start"`
 	Steps   map[string]*stepFile `yaml:"steps"`
-}
-
-type reviewFile struct {
-	State    string `yaml:"state"`
-	Author   string `yaml:"author"`
-	Reviewer string `yaml:"reviewer"`
-	Next     string `yaml:"next"`
 }
 
 type stepFile struct {

@@ -34,9 +34,12 @@ func (p *Program) Has(name string) bool { return p.flows[name] != nil }
 // Flows lists the flows by name.
 func (p *Program) Flows() []string { return slices.Clone(p.names) }
 
-// Unapproved lists the flows that no clinician has signed.
-func (p *Program) Unapproved() []string {
-	return slices.DeleteFunc(p.Flows(), func(name string) bool { return p.flows[name].approved })
+// About says who answers for a flow; the zero About when there is no such flow.
+func (p *Program) About(name string) About {
+	if f := p.flows[name]; f != nil {
+		return f.about
+	}
+	return About{}
 }
 
 // Fault is one mistake of an author's.
@@ -68,7 +71,7 @@ func (fs Faults) Error() string {
 // flow is one compiled flow.
 type flow struct {
 	name, file string
-	approved   bool
+	about      About
 	start      string
 	steps      map[string]*step
 	order      []string         // as written
@@ -220,7 +223,7 @@ func (l *loader) flow(file string, text []byte) *flow {
 		l.fault(l.at("steps"), "no-steps", "add steps", "the flow has no steps")
 		return nil
 	}
-	out := &flow{name: want, file: file, approved: f.Review.State == "approved", start: f.Start,
+	out := &flow{name: want, file: file, about: About{f.Version, f.Review, f.Source}, start: f.Start,
 		steps: make(map[string]*step), saves: make(map[string]*step), root: l.root}
 	for name := range f.Steps {
 		out.order = append(out.order, name)
@@ -252,27 +255,10 @@ func (l *loader) flow(file string, text []byte) *flow {
 	return out
 }
 
-// review reads who wrote a flow, and who has signed it.
-func (l *loader) review(r reviewFile) {
-	switch r.State {
-	case "draft":
-		if r.Reviewer != "" {
-			l.fault(l.at("review", "reviewer"), "review", "set `state: approved`, or take the reviewer out", "the review state is draft, and a reviewer is named")
-		}
-	case "approved":
-		if r.Reviewer == "" {
-			l.fault(l.at("review", "state"), "review", "name the clinician in `reviewer:`", "the review state is approved, and nobody is named")
-		}
-	default:
-		l.fault(l.at("review", "state"), "review", "write `review: {state: draft, author: …}`", "the review state must be draft or approved")
-	}
-	if r.Author == "" {
-		l.fault(l.at("review"), "review", "name who wrote it in `review: {author: …}`", "the author is missing")
-	}
-	if r.Next != "" {
-		if _, err := time.Parse(time.DateOnly, r.Next); err != nil {
-			l.fault(l.at("review", "next"), "review", "write it like 2027-11-24", "the next review is not a date")
-		}
+// review checks who wrote a flow, and who has signed it.
+func (l *loader) review(r Review) {
+	for _, f := range r.Faults() {
+		l.fault(l.at("review", f.Field), "review", f.Mend, "%s", f.Message)
 	}
 }
 

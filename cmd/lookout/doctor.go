@@ -44,8 +44,8 @@ func (c *doctorCmd) Run(e *env) error {
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
 	approved := "no faults"
-	if pack != nil && len(pack.Unsigned()) > 0 {
-		approved = fmt.Sprintf("no faults; %d texts, flows and lists are drafts that no clinician has signed", len(pack.Unsigned()))
+	if pack != nil {
+		approved = fmt.Sprintf("no faults; signed by %s; %d of %d parts are drafts; %d are overdue for review", signedBy(pack), len(pack.Drafts()), len(pack.Entries()), len(pack.Overdue(e.now())))
 	}
 	report("content", err, approved)
 	if pack != nil {

@@ -37,10 +37,9 @@ func (c *flowsCheckCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	all, drafts := pack.Program().Flows(), pack.Program().Unapproved()
-	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\n", len(all), pack.Digest())
-	if len(drafts) > 0 {
-		fmt.Fprintf(e.out, "Not approved by a clinician: %s.\n", strings.Join(drafts, ", "))
+	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\n", len(pack.Program().Flows()), pack.Digest())
+	if drafts := pack.Drafts(); len(drafts) > 0 {
+		fmt.Fprintf(e.out, "Not approved by a clinician: %d of %d parts; lookout content status --all lists them.\n", len(drafts), len(pack.Entries()))
 	}
 	return nil
 }

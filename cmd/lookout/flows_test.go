@@ -38,7 +38,7 @@ func TestFlowsCheckSaysWhereAndHowToMend(t *testing.T) {
 		t.Errorf("%v: want the file, the line, the fault and its mending", err)
 	}
 	out, err := lookout(t, "", "flows", "check")
-	if err != nil || !strings.Contains(out, "Not approved by a clinician: back, ") {
+	if err != nil || !strings.Contains(out, "Not approved by a clinician: ") {
 		t.Errorf("the embedded pack: %v\n%s", err, out)
 	}
 }

@@ -25,6 +25,7 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" help:"Serve patients."`
 	Triage   triageCmd   `cmd:"" help:"Read messages, one JSON object a line, and write a reading for each."`
 	Flows    flowsCmd    `cmd:"" help:"Check, draw or play the flows."`
+	Content  contentCmd  `cmd:"" help:"Copy, review, compare, sign and show the content: every word and rule."`
 	Users    usersCmd    `cmd:"" help:"Manage who may sign in at the desk."`
 	Patients patientsCmd `cmd:"" help:"Enrol people from a file, see what a person's plan will send, set when she wishes to be texted."`
 	Simulate simulateCmd `cmd:"" help:"Run made-up patients through months in seconds: the queue, the cost and the nurse hours to expect."`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,8 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	drafts := pack.Unsigned()
-	if len(drafts) > 0 && !c.Unsigned {
-		return fmt.Errorf("no clinician has signed %d parts of this content (the first is %s): serve it with --unsigned, by name, or wait for a signed pack", len(drafts), drafts[0])
+	if !pack.Signed() && !c.Unsigned {
+		return fmt.Errorf("no clinician has signed this content (%s): have it signed (lookout content sign), or serve it with --unsigned, by name", pack.Digest())
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
 	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
@@ -49,11 +49,7 @@ func (c *serveCmd) Run(e *env) error {
 		return err
 	}
 	return p.serve(e.ctx, func(addr string) {
-		state := "the content is signed"
-		if len(drafts) > 0 {
-			state = "content not approved by a clinician"
-		}
-		fmt.Fprintf(e.out, "lookout serves %s on http://%s (%s)\n", team.Name, addr, state)
+		fmt.Fprintf(e.out, "lookout serves %s on http://%s (%s)\n", team.Name, addr, cmp.Or(strings.ToLower(unapproved(pack)), "content signed by "+signedBy(pack)))
 	})
 }
 
@@ -125,12 +121,8 @@ func (p *process) routes(now func() time.Time) error {
 	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
-	banner := ""
-	if len(p.bot.Content().Unsigned()) > 0 {
-		banner = unapproved
-	}
 	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store}, Now: now, Log: p.log,
-		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: banner, Segments: sms.Segments, Stopping: p.stopping})
+		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved(p.bot.Content()), Segments: sms.Segments, Stopping: p.stopping})
 	if err != nil {
 		return err
 	}
@@ -163,8 +155,21 @@ func (p *process) routes(now func() time.Time) error {
 	return nil
 }
 
-// unapproved stands on every page of the desk until a clinician has signed everything.
-const unapproved = "The texts and rules in use have not been approved by a clinician."
+// unapproved stands on every page of the desk, unless a clinician has signed the content.
+func unapproved(pack *content.Pack) string {
+	if pack.Signed() {
+		return ""
+	}
+	return "The texts and rules in use have not been approved by a clinician."
+}
+
+// signedBy names who signed the content last.
+func signedBy(pack *content.Pack) string {
+	if all := pack.Signatures(); len(all) > 0 {
+		return all[len(all)-1].String()
+	}
+	return "nobody"
+}
 
 // sessions keeps the desk's sign-in sessions in the store. It is an scs.CtxStore,
 // and like scs it goes by the machine's own clock.

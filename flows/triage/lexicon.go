@@ -74,7 +74,7 @@ type Score struct {
 
 type lexiconFile struct {
 	Version   int                 `yaml:"version"`
-	Review    string              `yaml:"review"`
+	Review    reviewState         `yaml:"review"`
 	Source    string              `yaml:"source"`
 	Classes   map[string][]string `yaml:"classes"`
 	Concepts  []conceptFile       `yaml:"concepts"`
@@ -86,6 +86,24 @@ type lexiconFile struct {
 	Rewrites  []string            `yaml:"rewrites"`
 	Emoji     map[string]string   `yaml:"emoji"`
 	English   string              `yaml:"english"`
+}
+
+// reviewState is whether a clinician has approved a file: "draft" or "approved",
+// alone or as the state in a mapping that names who answers for it. Package
+// content reads the rest.
+type reviewState string
+
+// UnmarshalYAML reads either form.
+func (r *reviewState) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.MappingNode {
+		return node.Decode((*string)(r))
+	}
+	var in struct {
+		State string `yaml:"state"`
+	}
+	err := node.Decode(&in)
+	*r = reviewState(in.State)
+	return err
 }
 
 type conceptFile struct {

@@ -1,0 +1,107 @@
+package bot_test
+
+import (
+	"bytes"
+	"io/fs"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"lookout/bot"
+	"lookout/content"
+)
+
+// otherPack is the shipped content with some files changed.
+func otherPack(t *testing.T, changes map[string]*strings.Replacer) *content.Pack {
+	t.Helper()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(content.Embedded(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(content.Embedded(), path)
+		if change := changes[path]; change != nil {
+			other := []byte(change.Replace(string(data)))
+			if bytes.Equal(data, other) {
+				t.Fatalf("%s has nothing of what is to be changed", path)
+			}
+			data = other
+		}
+		files[path] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack, err := content.Load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pack
+}
+
+// A talk in progress finishes on the content that it began with, whatever is
+// deployed meanwhile: its steps, its words and its reading of her answers. The
+// next talk begins on the new content.
+func TestATalkFinishesOnItsPack(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		t.Fatal(err)
+	}
+	duty, err := readDuty("Ann 07700900901")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, &conversation{nation: "england-and-wales", duty: duty, begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
+	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
+		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.people = []person{{p.ID, "Mary", "+447700900123"}}
+	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.happened("the old content")
+
+	// The new content leads from the first question to another step, in other words,
+	// and has no step that the open talk stands on.
+	renamed := otherPack(t, map[string]*strings.Replacer{
+		"flows/check-in.yaml": strings.NewReplacer("start: chest\n", "start: first\n", "  chest:\n", "  first:\n"),
+		"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness"),
+	})
+	deployed, err := bot.New(t.Context(), bot.Config{Store: w.store, Content: renamed, Service: w.team, PublicURL: "https://lookout.example.nhs.uk",
+		Now: func() time.Time { return w.now }, Random: rand.NewChaCha8([32]byte{}), Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Bot = deployed
+	said := func(what, want, not string) {
+		t.Helper()
+		got := strings.Join(w.happened(what), "\n")
+		if !strings.Contains(got, want) || not != "" && strings.Contains(got, not) {
+			t.Errorf("%s: %s\nwant %q, and not %q", what, got, want, not)
+		}
+	}
+	if err := w.writes("her", "no"); err != nil {
+		t.Fatal(err)
+	}
+	said("an answer after the deployment", "Any pain, cough, breathlessness", "NEW WORDS")
+	for _, answer := range []string{"no", "no", "no", "nothing"} {
+		if err := w.writes("her", answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	said("the end of the talk", "That is all for now", "NEW WORDS")
+	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.happened("the new talk")
+	if err := w.writes("her", "no"); err != nil {
+		t.Fatal(err)
+	}
+	said("the next talk", "NEW WORDS", "")
+}
