@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"lookout/bot"
 )
@@ -15,6 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	jobs     *prometheus.HistogramVec
 	failed   *prometheus.CounterVec
+	http     *prometheus.HistogramVec
 }
 
 // storeMetrics reads the store's counts at each scrape.
@@ -28,12 +31,14 @@ func newMetrics(store bot.Store, now func() time.Time) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"job"}),
-		failed:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_job_failures_total", Help: "Runs of a job that failed."}, []string{"job"}),
+		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_http_seconds", Help: "How long an answer took, by route and status.",
+			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 15}}, []string{"route", "code"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_job_failures_total", Help: "Runs of a job that failed."}, []string{"job"}),
 	}
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("lookout_"+name, help, labels, nil)
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, &storeMetrics{
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, &storeMetrics{
 		store: store, now: now,
 		rows:      describe("queue_rows", "Rows that are not closed.", "state", "level"),
 		outgoing:  describe("outgoing_messages", "Messages that are not settled."),
@@ -43,6 +48,19 @@ func newMetrics(store bot.Store, now func() time.Time) *metrics {
 		overdue:   describe("queue_overdue_seconds", "By how much the oldest promise is missed; 0 when none is."),
 	})
 	return m
+}
+
+// timed measures every answer of a mux, by the route's pattern: an address may hold
+// an id. Open pages and sockets are not answers, and are passed on as they are.
+func (m *metrics) timed(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/desk/events" || r.URL.Path == "/chat/ws" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		_, route := mux.Handler(r)
+		promhttp.InstrumentHandlerDuration(m.http.MustCurryWith(prometheus.Labels{"route": route}), mux).ServeHTTP(w, r)
+	})
 }
 
 func (m *metrics) ran(job string, took time.Duration, err error) {

@@ -79,6 +79,7 @@ type process struct {
 	log      *slog.Logger
 	metrics  *metrics
 	stopping chan struct{} // closed when the server stops
+	grace    time.Duration // how long a stop waits for what is under way
 }
 
 // newProcess opens the store and wires the parts. Nothing runs yet.
@@ -87,7 +88,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return nil, err
 	}
-	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux(), stopping: make(chan struct{})}
+	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux(), stopping: make(chan struct{}), grace: 9 * time.Second}
 	fail := func(err error) (*process, error) { return nil, errors.Join(err, store.Close()) }
 	p.twilio, err = sms.NewClient(sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
 		MessagingService: s.Twilio.MessagingServiceSID, APIURL: s.Twilio.APIURL, PublicURL: s.PublicURL}, nil)
@@ -245,7 +246,7 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	server := &http.Server{Handler: p.mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	server := &http.Server{Handler: p.metrics.timed(p.mux), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
 	server.RegisterOnShutdown(func() { close(p.stopping) })
@@ -261,14 +262,22 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	case <-ctx.Done():
 	case err = <-served:
 	}
-	closing, cancel := context.WithTimeout(context.Background(), 9*time.Second)
+	closing, cancel := context.WithTimeout(context.Background(), p.grace)
 	defer cancel()
 	if e := server.Shutdown(closing); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop taking requests: %w", e), server.Close())
 	}
-	err = errors.Join(err, p.jobs.Stop(closing))
 	stopWorking()
-	err = errors.Join(err, <-delivered, p.store.Close())
+	drained := make(chan error, 1)
+	go func() { drained <- errors.Join(p.jobs.Stop(context.Background()), <-delivered) }()
+	select {
+	case e := <-drained:
+		err = errors.Join(err, e)
+	case <-closing.Done():
+		// The lease of such a send runs out, and whoever starts next asks the carrier first.
+		p.log.Warn("a carrier does not answer: what it was given last is settled at the next start")
+	}
+	err = errors.Join(err, p.store.Close())
 	p.log.Info("stopped")
 	return err
 }

@@ -49,7 +49,8 @@ type world struct {
 	clock   *clock
 	process *process
 	log     *bytes.Buffer
-	stop    func()
+	halt    func() // ends lookout
+	stop    func() // ends lookout and the carrier
 }
 
 const nursePhone, ourNumber = "+447700900900", "+447700900001"
@@ -107,11 +108,14 @@ func newWorldOn(t *testing.T, store string) *world {
 	case err := <-ended:
 		t.Fatal(err)
 	}
-	w.stop = sync.OnceFunc(func() {
+	w.halt = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("stop: %v", err)
 		}
+	})
+	w.stop = sync.OnceFunc(func() {
+		w.halt()
 		for _, m := range w.carrier.Unexpected() {
 			t.Errorf("%s had a text that the test does not speak of: %q", m.To, m.Body)
 		}
@@ -431,6 +435,36 @@ func eventually(t *testing.T, holds func() bool) bool {
 		<-tick.C
 	}
 	return false
+}
+
+// A stop does not wait for a carrier that never answers; whoever starts next asks its
+// log, and sends nothing twice.
+func TestStopDoesNotWaitForAHungCarrier(t *testing.T) {
+	w := newWorld(t)
+	w.process.grace = 300 * time.Millisecond
+	w.carrier.Receipts = false
+	w.carrier.Fail(standin.Fault{Hang: true})
+	w.enrolUnheard("Mary", mary)
+	w.expect(mary, 0, "will text you check-ins") // taken, and not answered
+	w.halt()
+	if !strings.Contains(w.log.String(), "a carrier does not answer") {
+		t.Errorf("it waited for the carrier:\n%s", w.log)
+	}
+	w.clock.forward(time.Minute)
+	next, err := newProcess(t.Context(), w.process.settings, w.process.bot.Content(), w.process.bot.Service(), slog.New(slog.DiscardHandler), w.clock.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.store.Close()
+	if n, err := next.bot.Deliver(t.Context()); err != nil || n != 1 {
+		t.Errorf("the next start settled %d, %v", n, err)
+	}
+	if got := w.texts(mary); got != 1 {
+		t.Errorf("she has had it %d times", got)
+	}
+	if st, err := next.store.Stats(t.Context(), w.clock.now()); err != nil || st.Outgoing != 0 {
+		t.Errorf("%d messages are not settled, %v", st.Outgoing, err)
+	}
 }
 
 // No patient's name, number or words come into the log, the metrics or an error.

@@ -48,6 +48,7 @@ type Fault struct {
 	Code        int  // … with this error code of Twilio's
 	Accept      bool // take the message first
 	Break       bool // then break the connection instead of answering
+	Hang        bool // take it, and never answer
 	Undelivered int  // take it, and report it undelivered with this code
 }
 
@@ -423,10 +424,16 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 			c.Receipt(kept.SID, "delivered", 0)
 		}()
 	}
-	if fault.Break {
+	switch {
+	case fault.Break:
 		panic(http.ErrAbortHandler)
-	}
-	if fault.Status != 0 {
+	case fault.Hang:
+		select {
+		case <-r.Context().Done():
+		case <-c.ctx.Done():
+		}
+		return
+	case fault.Status != 0:
 		fail(w, fault.Status, fault.Code, "fault")
 		return
 	}
