@@ -1,0 +1,61 @@
+package bot_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lookout/bot"
+)
+
+// slow is a carrier that notes to whom it sends, and does something while it has its
+// first message.
+type slow struct {
+	mu    sync.Mutex
+	sent  []string
+	first func()
+}
+
+func (s *slow) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent = append(s.sent, out.To.At); len(s.sent) == 1 {
+		s.first()
+	}
+	return bot.Sent{CarrierID: out.ID}, nil
+}
+
+// At a number's rate an emergency does not stand in line: its text and the nurse's page
+// go before questions that were waiting before them.
+func TestEmergencyGoesFirstAtTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const her, nurse = "+447700900109", "+447700900900"
+		at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+		carrier := &slow{first: func() {}}
+		b, team := newBot(t, &at, map[string]bot.Outlet{"sms": {Sender: carrier, PerSecond: 1, Lease: time.Minute}})
+		team.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: "sms", At: nurse}}}}
+		for i := range 5 {
+			if _, err := b.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: fmt.Sprintf("+4477009001%02d", i), TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		carrier.first = func() {
+			if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: her}, Text: "crushing pain in my chest, cant breathe", CarrierID: "SM1"}); err != nil {
+				t.Error(err)
+			}
+		}
+		begun := time.Now()
+		if _, err := b.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(carrier.sent) != 7 || carrier.sent[1] != her || carrier.sent[2] != nurse {
+			t.Errorf("sent to %v, want %s and %s behind the first", carrier.sent, her, nurse)
+		}
+		if took := time.Since(begun); took < 5*time.Second || took > 8*time.Second {
+			t.Errorf("seven texts at one a second took %s", took)
+		}
+	})
+}
