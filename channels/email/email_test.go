@@ -29,7 +29,6 @@ type postOffice struct {
 	mu      sync.Mutex
 	taken   []string
 	refuse  *smtp.SMTPError // of the next RCPT
-	noTLS   bool
 	address string
 	tls     *tls.Config // for clients: trusts its certificate
 }

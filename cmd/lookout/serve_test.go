@@ -55,10 +55,11 @@ type world struct {
 
 const nursePhone, ourNumber = "+447700900900", "+447700900001"
 
-// newWorld starts lookout on a Tuesday morning, in working hours.
-func newWorld(t *testing.T) *world {
+// newWorld starts lookout on a Tuesday morning, in working hours, with settings that
+// a test may change.
+func newWorld(t *testing.T, changes ...func(*settings)) *world {
 	t.Helper()
-	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "lookout.db"))
+	return newWorldOn(t, "sqlite:"+filepath.Join(t.TempDir(), "lookout.db"), changes...)
 }
 
 // onEachStore plays a test on a file and on a real redis-server.
@@ -67,7 +68,7 @@ func onEachStore(t *testing.T, test func(*testing.T, *world)) {
 	t.Run("Redis", func(t *testing.T) { test(t, newWorldOn(t, "redis://"+storetest.StartRedis(t).Addr)) })
 }
 
-func newWorldOn(t *testing.T, store string) *world {
+func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	t.Helper()
 	w := &world{T: t, carrier: standin.New("AC00000000000000000000000000000001", "secret"), log: &bytes.Buffer{},
 		clock: &clock{at: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)}}
@@ -84,6 +85,9 @@ func newWorldOn(t *testing.T, store string) *world {
 	s.Twilio.AccountSID, s.Twilio.AuthToken, s.Twilio.From, s.Twilio.APIURL = w.carrier.SID, w.carrier.Token, ourNumber, carrier.URL
 	s.Service.NurseLine, s.Service.Name = "01632 960 001", "Anytown breast nurses"
 	s.Service.Duty = []dutySettings{{Name: "Duty nurse", Phone: nursePhone}, {Name: "Lead", Phone: "+447700900901"}}
+	for _, change := range changes {
+		change(s)
+	}
 	s.defaults()
 	if err := s.check(); err != nil {
 		t.Fatal(err)
