@@ -17,6 +17,8 @@ type Act struct {
 	// Seen is the Changed of the row as the actor saw it: when the row has changed
 	// since, the act is refused with a *[StaleError]. 0: she says of no state that she saw.
 	Seen int
+
+	lead bool // she may act on what another holds
 }
 
 // onRow is the turn of an act on a row that is not closed. It is refused while
@@ -36,7 +38,7 @@ func (b *Bot) onRow(ctx context.Context, a Act, act func(t *turn, row *Row) erro
 		if r == nil {
 			return fmt.Errorf("%w: the row is closed", ErrConflict)
 		}
-		if r.State == Claimed && r.ClaimedBy != a.By && r.OfferedTo != a.By {
+		if r.State == Claimed && r.ClaimedBy != a.By && r.OfferedTo != a.By && !a.lead {
 			return &HeldError{r.ClaimedBy, r.ClaimUntil}
 		}
 		if a.Seen != 0 && a.Seen != r.Changed {
@@ -244,11 +246,16 @@ func (b *Bot) Offer(ctx context.Context, a Act, to, why string) (Row, error) {
 	})
 }
 
-// TakeOver takes a row that was offered.
+// TakeOver takes a row over that was offered. A lead may take over any.
 func (b *Bot) TakeOver(ctx context.Context, a Act) (Row, error) {
 	a.Seen = 0
+	who, err := b.User(ctx, a.By)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return Row{}, err
+	}
+	a.lead = who.Role == Lead
 	return b.onRow(ctx, a, func(t *turn, r *Row) error {
-		if r.OfferedTo != a.By {
+		if r.State != Claimed || r.OfferedTo != a.By && !a.lead {
 			return fmt.Errorf("%w: this row is not offered to you any more", ErrConflict)
 		}
 		t.claim(r, a.By, "taken over from "+r.ClaimedBy)
@@ -292,7 +299,7 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 		return Row{}, &FieldError{"outcome", "says that she has died: no text can go to her with it"}
 	}
 	var closed Row
-	_, err := b.onOwnRow(ctx, Act{c.Row, c.By, c.Seen}, func(t *turn, r *Row) error {
+	_, err := b.onOwnRow(ctx, Act{Row: c.Row, By: c.By, Seen: c.Seen}, func(t *turn, r *Row) error {
 		if tells {
 			if err := t.tell(Saying{By: c.By, TextID: c.TellHer, Words: c.Words}); err != nil {
 				return err

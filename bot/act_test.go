@@ -36,7 +36,7 @@ func newWard(t *testing.T) *ward {
 	for _, d := range [][2]string{{"Ann", annsPhone}, {"Bea", beasPhone}, {"Car", carPhone}} {
 		w.team.Duty = append(w.team.Duty, bot.Duty{Name: d[0], Addresses: []bot.Address{{Channel: "sms", At: d[1]}}})
 	}
-	for email, role := range map[string]bot.Role{"ann@example.org": bot.Nurse, "bea@example.org": bot.Lead, "al@example.org": bot.Auditor} {
+	for email, role := range map[string]bot.Role{"ann@example.org": bot.Nurse, "bea@example.org": bot.Nurse, "lea@example.org": bot.Lead, "al@example.org": bot.Auditor} {
 		if err := w.PutUser(t.Context(), bot.User{Email: email, Name: strings.ToUpper(email[:1]) + email[1:3], Role: role}); err != nil {
 			t.Fatal(err)
 		}
@@ -177,6 +177,11 @@ func TestHandOver(t *testing.T) {
 	if _, err := w.Note(t.Context(), ann, "x"); !errors.As(err, &held) {
 		t.Errorf("she still works what she has handed over: %v", err)
 	}
+	if r := must[bot.Row](w)(w.TakeOver(t.Context(), bot.Act{Row: row.ID, By: "lea@example.org"})); r.ClaimedBy != "lea@example.org" {
+		t.Errorf("a lead cannot take a row over: %+v", r)
+	}
+	must[bot.Row](w)(w.Release(t.Context(), bot.Act{Row: row.ID, By: "lea@example.org"}))
+	must[bot.Row](w)(w.Take(t.Context(), bea))
 	// An offer ends with the claim.
 	must[bot.Row](w)(w.Offer(t.Context(), bea, "ann@example.org", "lunch"))
 	w.at = w.at.Add(31 * time.Minute)

@@ -220,19 +220,3 @@ func (b *Bot) LabelledJSONL(ctx context.Context) ([]byte, error) {
 	}
 	return out.Bytes(), nil
 }
-
-// forgetLabels removes what was labelled of hers.
-func (b *Bot) forgetLabels(ctx context.Context, patient string) error {
-	values, err := b.store.Values(ctx, drawerLabelled, b.now())
-	if err != nil {
-		return err
-	}
-	for key := range values {
-		if strings.HasPrefix(key, patient+RowMark) {
-			if err := b.store.DeleteValue(ctx, drawerLabelled, key); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}

@@ -165,8 +165,8 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 		t.rec.NextRow++
 		t.rec.Rows = append(t.rec.Rows, Row{
 			ID: fmt.Sprintf("%s-r%d", t.rec.Patient.ID, t.rec.NextRow), Service: t.rec.Patient.Service,
-			Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), Concern: concern,
-			Level: level, Reason: reason, Message: words, Spans: spans,
+			Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), PatientBorn: t.rec.Patient.BirthDate, PatientNHS: t.rec.Patient.NHSNumber,
+			Concern: concern, Level: level, Reason: reason, Message: words, Spans: spans,
 			OpenedAt: t.now, DueAt: due, State: Open,
 		})
 		row = &t.rec.Rows[len(t.rec.Rows)-1]

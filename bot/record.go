@@ -234,6 +234,8 @@ type Row struct {
 	Service     string       `json:"service"`
 	Patient     string       `json:"patient"`
 	PatientName string       `json:"patient_name"`
+	PatientBorn string       `json:"patient_born,omitempty"`
+	PatientNHS  string       `json:"patient_nhs,omitempty"`
 	Concern     string       `json:"concern"`         // what it is about; one row that is not closed a person and concern
 	Level       triage.Level `json:"level"`           // never lowered by a machine
 	Reason      string       `json:"reason"`          // one sentence

@@ -32,7 +32,7 @@ func (t *turn) refer(from *Row, route content.Route, by string) {
 	t.rec.NextRow++
 	t.rec.Rows = append(t.rec.Rows, Row{
 		ID: fmt.Sprintf("%s%s%d", t.rec.Patient.ID, RowMark, t.rec.NextRow), Service: t.rec.Patient.Service,
-		Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), Concern: ReferralConcern, Level: triage.Routine,
+		Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), PatientBorn: t.rec.Patient.BirthDate, PatientNHS: t.rec.Patient.NHSNumber, Concern: ReferralConcern, Level: triage.Routine,
 		Reason:   route.Label + ": no outcome is recorded yet.",
 		Message:  "(referred about: " + t.bot.content.ConcernLabel(from.Concern) + ")",
 		OpenedAt: t.now, DueAt: due, State: Snoozed, WakeAt: back, PutOffWhy: "waits for the outcome of the referral", Spoke: true,

@@ -49,7 +49,7 @@ func (b *Bot) Retain(ctx context.Context) (int, error) {
 			entry := AuditEntry{At: b.now(), By: "lookout", Did: "erase patient: kept for long enough", Patient: p.ID}
 			switch err := b.store.Erase(ctx, p.ID, rec.Version, entry); {
 			case err == nil:
-				if err := b.forgetLabels(ctx, p.ID); err != nil {
+				if err := b.forget(ctx, p.ID); err != nil {
 					return erased, fmt.Errorf("retention: %w", err)
 				}
 				erased++
