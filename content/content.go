@@ -355,6 +355,22 @@ func (p *Pack) RingResult(key string) (Choice, bool) { return find(p.service.des
 // DeskTexts are the approved texts that a nurse may send.
 func (p *Pack) DeskTexts() []Choice { return slices.Clone(p.service.desk.Texts) }
 
+// PlanChoices are what a nurse can have arranged.
+func (p *Pack) PlanChoices() []Choice { return slices.Clone(p.service.desk.Plans) }
+
+// PlanChoice gives one of them by key.
+func (p *Pack) PlanChoice(key string) (Choice, bool) { return find(p.service.desk.Plans, key) }
+
+// Trend is what is drawn over time: the worst score of any of its concepts, 10 the worst.
+type Trend struct {
+	Key      string   `yaml:"key"`
+	Label    string   `yaml:"label"`
+	Concepts []string `yaml:"concepts"`
+}
+
+// Trends are what the desk draws of each person, beside her weight.
+func (p *Pack) Trends() []Trend { return slices.Clone(p.service.desk.Trends) }
+
 // Plan gives a plan by id.
 func (p *Pack) Plan(id string) (*Plan, bool) {
 	plan, ok := p.plans[id]

@@ -282,6 +282,8 @@ type deskFile struct {
 	Outcomes    []Choice `yaml:"outcomes"`
 	RingResults []Choice `yaml:"ring_results"`
 	Texts       []Choice `yaml:"texts"`
+	Plans       []Choice `yaml:"plans"`
+	Trends      []Trend  `yaml:"trends"`
 }
 
 type nationsFile struct {
@@ -372,6 +374,13 @@ func (c *checker) required(p *Pack) {
 	for _, t := range p.service.desk.Texts {
 		if !p.HasText(t.Key) {
 			c.fault("service/desk.yaml", 1, "there is no text %q", t.Key)
+		}
+	}
+	for _, t := range p.service.desk.Trends {
+		for _, concept := range t.Concepts {
+			if p.lexicon != nil && !p.lexicon.Has(concept) {
+				c.fault("service/desk.yaml", 1, "the trend %s: there is no concept %q", t.Key, concept)
+			}
 		}
 	}
 	for _, o := range p.service.desk.Outcomes {

@@ -14,11 +14,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -36,16 +38,35 @@ var files embed.FS
 // Bot is what the desk asks of the bot.
 type Bot interface {
 	Queue(ctx context.Context, filter bot.QueueFilter) ([]bot.Row, error)
+	Count(ctx context.Context, filter bot.QueueFilter) (int, error)
 	Row(ctx context.Context, id string) (bot.Row, error)
 	Case(ctx context.Context, patient string) (bot.Case, error)
+	Patient(ctx context.Context, id string) (bot.Patient, error)
 	Find(ctx context.Context, query string, limit int) ([]bot.Patient, error)
 	Take(ctx context.Context, a bot.Act) (bot.Row, error)
 	Release(ctx context.Context, a bot.Act) (bot.Row, error)
 	Ring(ctx context.Context, a bot.Act, result string) (bot.Row, error)
 	Note(ctx context.Context, a bot.Act, text string) (bot.Row, error)
+	PutOff(ctx context.Context, a bot.Act, until time.Time, why string) (bot.Row, error)
+	Offer(ctx context.Context, a bot.Act, to, why string) (bot.Row, error)
+	TakeOver(ctx context.Context, a bot.Act) (bot.Row, error)
+	TurnDown(ctx context.Context, a bot.Act) (bot.Row, error)
+	WrongLevel(ctx context.Context, a bot.Act, should triage.Level, why string) (bot.Row, error)
+	Expect(ctx context.Context, x bot.Expecting) error
 	CloseRow(ctx context.Context, closing bot.Closing) (bot.Row, error)
+	UndoClose(ctx context.Context, a bot.Act) (bot.Row, error)
+	EndReferral(ctx context.Context, a bot.Act, end string, on time.Time) (bot.Row, error)
 	Say(ctx context.Context, saying bot.Saying) error
 	Preview(ctx context.Context, saying bot.Saying) (string, error)
+	Look(ctx context.Context, row, by string) error
+	Looking(ctx context.Context) (map[string][]string, error)
+	Drafts(ctx context.Context, row, by string) (map[string]string, error)
+	PutDraft(ctx context.Context, row, by, field, text string) error
+	LabelledJSONL(ctx context.Context) ([]byte, error)
+	Labelled(ctx context.Context) ([]bot.Labelled, error)
+	Rota(ctx context.Context, days int) ([]bot.OnCallShift, error)
+	Cover(ctx context.Context, day time.Time, names []string) error
+	Reachable(ctx context.Context) ([]bot.Tested, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
 	Watch(ctx context.Context) <-chan bot.Hint
 	User(ctx context.Context, email string) (bot.User, error)
@@ -74,10 +95,13 @@ type Config struct {
 type Desk struct {
 	Config
 	sessions *scs.SessionManager
-	pages    *template.Template
-	csrf     *http.CrossOriginProtection
-	attempts attempts
-	nobody   string // a password hash that nothing matches
+	// background reads the same sessions, and keeps none alive: what a page asks of
+	// itself must not keep somebody signed in who has left it.
+	background *scs.SessionManager
+	pages      *template.Template
+	csrf       *http.CrossOriginProtection
+	attempts   attempts
+	nobody     string // a password hash that nothing matches
 }
 
 // New makes the desk. Its templates are checked here.
@@ -89,6 +113,9 @@ func New(c Config) (*Desk, error) {
 	d.sessions.Cookie.Name, d.sessions.Cookie.Path = "lookout_desk", "/desk"
 	d.sessions.Cookie.HttpOnly, d.sessions.Cookie.Secure, d.sessions.Cookie.SameSite = true, c.Secure, http.SameSiteLaxMode
 	d.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) { d.fail(w, r, err) }
+	quiet := *d.sessions
+	quiet.IdleTimeout = 0
+	d.background = &quiet
 	var err error
 	if d.pages, err = template.New("").Funcs(d.functions()).Option("missingkey=error").ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
@@ -116,25 +143,35 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		handle page
 		roles  []bot.Role
 	}{
-		"GET /desk/{$}":                {d.queue, clinical},
-		"GET /desk/rows/{id}":          {d.row, clinical},
-		"POST /desk/rows/{id}/take":    {d.take, clinical},
-		"POST /desk/rows/{id}/release": {d.release, clinical},
-		"POST /desk/rows/{id}/ring":    {d.ring, clinical},
-		"POST /desk/rows/{id}/note":    {d.note, clinical},
-		"POST /desk/rows/{id}/text":    {d.text, clinical},
-		"GET /desk/rows/{id}/close":    {d.closing, clinical},
-		"POST /desk/rows/{id}/close":   {d.close, clinical},
-		"GET /desk/patients/{id}":      {d.patient, clinical},
-		"POST /desk/search":            {d.search, clinical},
-		"GET /desk/events":             {d.events, clinical},
-		"GET /desk/password":           {d.passwordPage, everybody},
-		"POST /desk/password":          {d.changePassword, everybody},
-		"GET /desk/users":              {d.team, administrative},
-		"POST /desk/users":             {d.invite, administrative},
-		"POST /desk/users/disable":     {d.disable, administrative},
+		"GET /desk/{$}":                 {d.queue, clinical},
+		"GET /desk/hand-over":           {d.handOver, clinical},
+		"GET /desk/call-list":           {d.callList, clinical},
+		"GET /desk/referrals":           {d.board, clinical},
+		"POST /desk/rows/{id}/referral": {d.endReferral, clinical},
+		"GET /desk/rota":                {d.rota, clinical},
+		"POST /desk/rota":               {d.cover, clinical},
+		"GET /desk/labelled":            {d.labelled, leads},
+		"GET /desk/labelled.jsonl":      {d.labelledFile, leads},
+		"GET /desk/rows/{id}":           {d.row, clinical},
+		"GET /desk/rows/{id}/close":     {d.closing, clinical},
+		"POST /desk/rows/{id}/close":    {d.close, clinical},
+		"POST /desk/rows/{id}/looking":  {d.looking, clinical},
+		"GET /desk/rows/{id}/version":   {d.version, clinical},
+		"POST /desk/rows/{id}/draft":    {d.draft, clinical},
+		"GET /desk/patients/{id}":       {d.patient, clinical},
+		"POST /desk/search":             {d.search, clinical},
+		"GET /desk/events":              {d.events, clinical},
+		"POST /desk/stay":               {d.stay, everybody},
+		"GET /desk/password":            {d.passwordPage, everybody},
+		"POST /desk/password":           {d.changePassword, everybody},
+		"GET /desk/users":               {d.team, administrative},
+		"POST /desk/users":              {d.invite, administrative},
+		"POST /desk/users/disable":      {d.disable, administrative},
 	} {
 		pages.Handle(pattern, d.signedIn(x.handle, x.roles))
+	}
+	for what, handle := range d.rowActs() {
+		pages.Handle("POST /desk/rows/{id}/"+what, d.signedIn(handle, clinical))
 	}
 	pages.HandleFunc("GET /desk/welcome", d.welcomePage)
 	pages.HandleFunc("POST /desk/welcome", d.welcome)
@@ -142,7 +179,14 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	pages.HandleFunc("POST /desk/sign-in", d.signIn)
 	pages.HandleFunc("POST /desk/sign-out", d.signOut)
 	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })
-	mux.Handle("/desk/", d.csrf.Handler(headers(d.sessions.LoadAndSave(pages))))
+	awake, asleep := d.sessions.LoadAndSave(pages), d.background.LoadAndSave(pages)
+	mux.Handle("/desk/", d.csrf.Handler(headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Background") != "" || r.URL.Path == "/desk/events" {
+			asleep.ServeHTTP(w, r)
+			return
+		}
+		awake.ServeHTTP(w, r)
+	}))))
 }
 
 // cached lets browsers keep what never changes between releases for an hour.
@@ -172,6 +216,7 @@ type page func(w http.ResponseWriter, r *http.Request, u bot.User) error
 // Who may see what: an administrator reads no word of a patient's.
 var (
 	clinical       = []bot.Role{bot.Nurse, bot.Lead}
+	leads          = []bot.Role{bot.Lead}
 	administrative = []bot.Role{bot.Admin}
 	everybody      = []bot.Role{bot.Nurse, bot.Lead, bot.Admin, bot.Auditor}
 )
@@ -185,10 +230,14 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 		u, err := d.Bot.User(r.Context(), email)
 		if email == "" || errors.Is(err, bot.ErrNotFound) || err == nil && (u.Disabled || d.sessions.GetString(r.Context(), "password") != fingerprint(u)) {
 			if r.Method == http.MethodGet {
-				http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
+				if r.Header.Get("X-Background") != "" { // a script asks: a page is no answer to it
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				http.Redirect(w, r, "/desk/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 				return
 			}
-			d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Lost": strings.TrimSpace(r.FormValue("text"))})
+			d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Lost": strings.TrimSpace(r.FormValue("text")), "Next": rowPage(r)})
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
@@ -208,6 +257,14 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 	})
 }
 
+// rowPage is the page of the row that a form acts on; "" when it acts on none.
+func rowPage(r *http.Request) string {
+	if id := r.PathValue("id"); id != "" && strings.Contains(r.Pattern, "/rows/") {
+		return "/desk/rows/" + id
+	}
+	return ""
+}
+
 // userKey is where a request carries who is signed in, for the top of every page.
 type userKey struct{}
 
@@ -217,7 +274,7 @@ type view map[string]any
 // show writes a page.
 func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	u, _ := r.Context().Value(userKey{}).(bot.User)
-	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": ""}
+	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": ""}
 	for k, x := range defaults {
 		if _, ok := v[k]; !ok {
 			v[k] = x
@@ -265,7 +322,8 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // fieldNames is what a nurse calls the fields of the forms.
-var fieldNames = map[string]string{"by": "Your name", "text": "What you write", "text_id": "The text", "outcome": "What came of it", "result": "The result of the call",
+var fieldNames = map[string]string{"by": "Your name", "text": "What you write", "text_id": "The text", "outcome": "What came of it", "result": "The result of the call", "why": "The reason", "until": "The time", "to": "The colleague", "level": "The level", "concept": "What is expected",
+	"plan": "The plan", "route": "The route", "end": "What came of it", "on": "The day", "who": "Who covers", "day": "The day",
 	"email": "The e-mail address", "role": "The role"}
 
 // audit keeps who read what. What cannot be audited is not shown.
@@ -348,6 +406,18 @@ func (d *Desk) functions() template.FuncMap {
 		},
 		"concept": func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Name },
 		"parts":   func(s string) int { return d.Segments(s) },
+		"iso":     func(t time.Time) string { return zone(t).Format(time.DateOnly) },
+		"date":    func(t time.Time) string { return zone(t).Format("Mon 2 Jan 2006") },
+		"route":   func(key string) string { x, _ := d.Bot.Content().Route(key); return x.Label },
+		"fds":     func(key string) bool { x, _ := d.Bot.Content().Route(key); return x.FDS },
+		"end_":    func(key string) string { x, _ := d.Bot.Content().ReferralEnd(key); return x.Label },
+		"outcome": func(key string) string { x, _ := d.Bot.Content().Outcome(key); return x.Label },
+		"source":  func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Source },
+		"add":     func(x, y int) int { return x + y },
+		"days": func(due time.Time) int { // whole days of the calendar that are left
+			return int(midnight(zone(due), 0).Sub(midnight(d.now(), 0)).Round(24*time.Hour) / (24 * time.Hour))
+		},
+		"hand": func(row bot.Row, u bot.User) bool { return row.ClaimedBy == u.Email },
 		"short": func(s string, n int) string {
 			if r := []rune(s); len(r) > n {
 				return string(r[:n-1]) + "…"
@@ -400,11 +470,11 @@ func marked(words string, spans []bot.Span) template.HTML {
 	return template.HTML(b.String())
 }
 
-// etag names what a list looks like, so that a script can ask whether it has changed.
-func etag(rows []bot.Row) string {
-	sum := sha256.New()
-	for _, r := range rows {
-		fmt.Fprintf(sum, "%s %d %s ", r.ID, r.Changed, r.State)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:8])
-}
+// tag names what a page looks like.
+type tag struct{ hash.Hash }
+
+func newTag() tag { return tag{sha256.New()} }
+
+func (t tag) add(parts ...any) { fmt.Fprintln(t, parts...) }
+
+func (t tag) String() string { return hex.EncodeToString(t.Sum(nil)[:8]) }

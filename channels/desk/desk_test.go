@@ -302,10 +302,13 @@ func TestSharedTelephoneAndTheEndOfFollowUp(t *testing.T) {
 		t.Error("the other's case does not say so")
 	}
 	o.post(ann, row+"/take", nil)
-	if status, page := o.post(ann, row+"/close", url.Values{"outcome": {"died"}, "tell": {"yes"}}); status != 400 && status != 422 || !strings.Contains(page, "she has died") {
+	if status, page := o.post(ann, row+"/close", url.Values{"outcome": {"died"}, "sure": {"yes"}, "tell": {"yes"}}); status != 400 && status != 422 || !strings.Contains(page, "she has died") {
 		t.Errorf("%d: a text goes to somebody who has died", status)
 	}
-	if status, _ := o.post(ann, row+"/close", url.Values{"outcome": {"died"}}); status != 200 {
+	if status, page := o.post(ann, row+"/close", url.Values{"outcome": {"died"}}); status != 422 || !strings.Contains(page, "cannot be taken back") {
+		t.Errorf("%d: her follow-up ends with one press", status)
+	}
+	if status, _ := o.post(ann, row+"/close", url.Values{"outcome": {"died"}, "sure": {"yes"}}); status != 200 {
 		t.Errorf("close: %d", status)
 	}
 	case1, err := o.bot.Row(t.Context(), o.row)

@@ -1,12 +1,14 @@
 package desk
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -77,14 +79,15 @@ func (d *Desk) matches(password, hash string) bool {
 }
 
 func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
-	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Fault": ""})
+	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Next": nextPage(r.URL.Query().Get("next"))})
 }
 
 // signIn checks a password. Whatever was wrong, the words and the time are the same.
 func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	email := strings.ToLower(strings.TrimSpace(r.FormValue("email")))
-	if !d.mayTry(w, r, email, "sign-in", view{"Title": "Sign in"}) {
+	next := nextPage(r.FormValue("next"))
+	if !d.mayTry(w, r, email, "sign-in", view{"Title": "Sign in", "Next": next}) {
 		return
 	}
 	u, err := d.Bot.User(r.Context(), email)
@@ -103,7 +106,7 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Fault": "The e-mail address or the password is not right."})
+		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Next": next, "Fault": "The e-mail address or the password is not right."})
 		return
 	}
 	d.begin(w, r, u)
@@ -121,7 +124,17 @@ func (d *Desk) begin(w http.ResponseWriter, r *http.Request, u bot.User) {
 		d.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/desk/", http.StatusSeeOther)
+	http.Redirect(w, r, cmp.Or(nextPage(r.FormValue("next")), "/desk/"), http.StatusSeeOther)
+}
+
+// nextPage is where somebody goes after she has signed in again: a page of the desk,
+// and nowhere else.
+func nextPage(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/desk/") || strings.ContainsAny(path, "\\") || strings.HasPrefix(u.Path, "/desk/sign") {
+		return ""
+	}
+	return path
 }
 
 // fingerprint ties a session to the password that it began with: whoever changes

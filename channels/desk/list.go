@@ -1,0 +1,231 @@
+package desk
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"lookout/bot"
+	"lookout/flows/triage"
+)
+
+// pageSize is how many rows stand on one page of the queue.
+const pageSize = 50
+
+// tab is a view of the queue.
+type tab struct {
+	Key, Label, Empty string
+	filter            func(now time.Time, u bot.User) bot.QueueFilter
+}
+
+// tabs are the views of the queue, in the order in which they are shown. The days
+// are those of the service's clock.
+var tabs = []tab{
+	{"now", "To do now", "Nothing needs you now.", func(now time.Time, _ bot.User) bot.QueueFilter {
+		return bot.QueueFilter{States: []bot.RowState{bot.Open}, DueBefore: midnight(now, 1)}
+	}},
+	{"today", "Today", "Nothing is due today.", func(now time.Time, _ bot.User) bot.QueueFilter {
+		return bot.QueueFilter{DueBefore: midnight(now, 1)}
+	}},
+	{"week", "This week", "Nothing is due this week.", func(now time.Time, _ bot.User) bot.QueueFilter {
+		return bot.QueueFilter{DueBefore: midnight(now, 7)}
+	}},
+	{"mine", "Mine", "You hold no row.", func(_ time.Time, u bot.User) bot.QueueFilter { return bot.QueueFilter{Holder: u.Email} }},
+	{"waiting", "Put off", "No row is put off.", func(time.Time, bot.User) bot.QueueFilter {
+		return bot.QueueFilter{States: []bot.RowState{bot.Snoozed}}
+	}},
+	{"done", "Done today", "Nothing was closed today yet.", func(now time.Time, _ bot.User) bot.QueueFilter {
+		return bot.QueueFilter{States: []bot.RowState{bot.Closed}, ClosedSince: midnight(now, 0)}
+	}},
+	{"all", "All open", "Nothing here needs you now.", func(time.Time, bot.User) bot.QueueFilter { return bot.QueueFilter{} }},
+}
+
+// midnight is the beginning of the day so many days after now's.
+func midnight(now time.Time, days int) time.Time {
+	return time.Date(now.Year(), now.Month(), now.Day()+days, 0, 0, 0, 0, now.Location())
+}
+
+// now is the time by the service's clock.
+func (d *Desk) now() time.Time { return d.Now().In(d.Bot.Service().Location) }
+
+// tabView is a tab with how many rows it has.
+type tabView struct {
+	tab
+	Count int
+	Here  bool
+}
+
+// listRow is a row as the list shows it.
+type listRow struct {
+	bot.Row
+	Looking  []string // who has it on her screen, without whoever holds it
+	SameName bool     // another row on the page is of somebody of that name
+}
+
+// queue is the list: most dangerous first, then least time left.
+func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	ctx, now := r.Context(), d.now()
+	here := slices.IndexFunc(tabs, func(t tab) bool { return t.Key == r.URL.Query().Get("show") })
+	if here < 0 {
+		here = len(tabs) - 1
+	}
+	views := make([]tabView, len(tabs))
+	for i, t := range tabs {
+		n, err := d.Bot.Count(ctx, t.filter(now, u))
+		if err != nil {
+			return err
+		}
+		views[i] = tabView{t, n, i == here}
+	}
+	page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+	pages := (views[here].Count + pageSize - 1) / pageSize
+	page = max(1, min(page, pages))
+	filter := tabs[here].filter(now, u)
+	filter.Limit, filter.Skip = pageSize, (page-1)*pageSize
+	rows, err := d.Bot.Queue(ctx, filter)
+	if err != nil {
+		return err
+	}
+	top, err := d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Open}, Limit: pageSize})
+	if err != nil {
+		return err
+	}
+	emergencies := 0
+	for _, row := range top {
+		if row.Level == triage.Emergency {
+			emergencies++
+		}
+	}
+	claimed, err := d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Claimed}})
+	if err != nil {
+		return err
+	}
+	offered := slices.DeleteFunc(claimed, func(x bot.Row) bool { return x.OfferedTo != u.Email })
+	looking, err := d.Bot.Looking(ctx)
+	if err != nil {
+		return err
+	}
+	tag := listTag(views, rows, offered, looking)
+	if r.Header.Get("X-Have") == tag { // the script asks whether anything has changed
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	if err := d.audit(r, u, "read queue: "+tabs[here].Key, "", ""); err != nil {
+		return err
+	}
+	title := "The queue"
+	if emergencies > 0 {
+		title = fmt.Sprintf("(%d emergency) The queue", emergencies)
+	}
+	d.show(w, r, http.StatusOK, "queue", view{"Title": title, "Tabs": views, "Rows": d.listed(rows, looking, u), "Emergencies": emergencies, "Tag": tag, "Here": tabs[here],
+		"Offered": offered, "Page": page, "Pages": pages, "Undo": d.undoable(r, u), "Next": d.Bot.Service().Hours.Next(now)})
+	return nil
+}
+
+func (d *Desk) listed(rows []bot.Row, looking map[string][]string, u bot.User) []listRow {
+	names := map[string]string{} // name → patient; "" when there are two
+	for _, r := range rows {
+		if p, ok := names[r.PatientName]; ok && p != r.Patient {
+			names[r.PatientName] = ""
+		} else if !ok {
+			names[r.PatientName] = r.Patient
+		}
+	}
+	out := make([]listRow, len(rows))
+	for i, r := range rows {
+		out[i] = listRow{Row: r, SameName: names[r.PatientName] == ""}
+		for _, who := range looking[r.ID] {
+			if who != r.ClaimedBy && who != u.Email {
+				out[i].Looking = append(out[i].Looking, who)
+			}
+		}
+	}
+	return out
+}
+
+// listTag names what a list looks like, so that a script can ask whether it has changed.
+func listTag(views []tabView, rows, offered []bot.Row, looking map[string][]string) string {
+	sum := newTag()
+	for _, v := range views {
+		sum.add(v.Key, v.Count)
+	}
+	for _, r := range slices.Concat(rows, offered) {
+		sum.add(r.ID, r.Changed, r.State, r.PagedTo, r.AckedBy, r.ClaimUntil.Unix(), r.DueAt.Unix(), r.OfferedTo, looking[r.ID])
+	}
+	return sum.String()
+}
+
+// undoable is the row that she closed a moment ago, while that can be taken back.
+func (d *Desk) undoable(r *http.Request, u bot.User) *bot.Row {
+	id := r.URL.Query().Get("closed")
+	if id == "" {
+		return nil
+	}
+	row, err := d.Bot.Row(r.Context(), id)
+	if err != nil || row.State != bot.Closed || row.ClosedBy != u.Email || d.Now().After(row.ClosedAt.Add(30*time.Second)) {
+		return nil
+	}
+	return &row
+}
+
+// handOver is the end of a shift: what is still hers, what she waits for, and what
+// was promised for the next days. One button offers a row to a colleague.
+func (d *Desk) handOver(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	mine, err := d.Bot.Queue(r.Context(), bot.QueueFilter{Holder: u.Email})
+	if err != nil {
+		return err
+	}
+	waiting, err := d.Bot.Queue(r.Context(), bot.QueueFilter{States: []bot.RowState{bot.Snoozed}, Limit: pageSize})
+	if err != nil {
+		return err
+	}
+	promised, err := d.Bot.Queue(r.Context(), bot.QueueFilter{States: []bot.RowState{bot.Open}, DueBefore: midnight(d.now(), 2), Limit: pageSize})
+	if err != nil {
+		return err
+	}
+	colleagues, err := d.colleagues(r, u)
+	if err != nil {
+		return err
+	}
+	if err := d.audit(r, u, "read hand-over", "", ""); err != nil {
+		return err
+	}
+	d.show(w, r, http.StatusOK, "hand-over", view{"Title": "Hand over", "Mine": mine, "Waiting": waiting, "Promised": promised, "Colleagues": colleagues})
+	return nil
+}
+
+// colleagues are those to whom a row can be handed over.
+func (d *Desk) colleagues(r *http.Request, u bot.User) ([]bot.User, error) {
+	users, err := d.Bot.Users(r.Context())
+	return slices.DeleteFunc(users, func(x bot.User) bool {
+		return x.Email == u.Email || x.Disabled || x.Password == "" || !slices.Contains(clinical, x.Role)
+	}), err
+}
+
+// callList is the queue on paper: for the day on which the network is down.
+func (d *Desk) callList(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	rows, err := d.Bot.Queue(r.Context(), bot.QueueFilter{States: []bot.RowState{bot.Open, bot.Claimed, bot.Snoozed}, DueBefore: midnight(d.now(), 7), Limit: 500})
+	if err != nil {
+		return err
+	}
+	type call struct {
+		bot.Row
+		Phone string
+	}
+	calls := make([]call, len(rows))
+	for i, row := range rows {
+		p, err := d.Bot.Patient(r.Context(), row.Patient)
+		if err != nil {
+			return err
+		}
+		phone, _ := p.Address("sms")
+		calls[i] = call{row, phone.At}
+	}
+	if err := d.audit(r, u, "print call list", "", strconv.Itoa(len(rows))+" rows"); err != nil {
+		return err
+	}
+	d.show(w, r, http.StatusOK, "call-list", view{"Title": "Call list", "Calls": calls})
+	return nil
+}

@@ -1,0 +1,76 @@
+package desk
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"lookout/bot"
+)
+
+// search finds people; what was typed never stands in an address.
+func (d *Desk) search(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	people, err := d.Bot.Find(r.Context(), r.FormValue("q"), 50)
+	if err != nil {
+		return err
+	}
+	if err := d.audit(r, u, "search", "", fmt.Sprintf("%d found", len(people))); err != nil {
+		return err
+	}
+	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "People": people, "Query": r.FormValue("q")})
+	return nil
+}
+
+// stay keeps somebody signed in who says that she is still there.
+func (d *Desk) stay(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// beat is how often a live connection says that it is alive.
+const beat = 15 * time.Second
+
+// events tells open pages that something has changed: look again. It carries
+// nothing of a patient. Proxies that buffer are flushed by padding.
+func (d *Desk) events(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	rc := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no")
+	hints := d.Bot.Watch(r.Context())
+	if _, err := fmt.Fprintf(w, ": %s\nretry: 3000\n\n", strings.Repeat(" ", 2048)); err != nil {
+		return nil
+	}
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		if err := rc.SetWriteDeadline(time.Now().Add(2 * beat)); err != nil {
+			return nil
+		}
+		if err := rc.Flush(); err != nil {
+			return nil
+		}
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-d.Stopping:
+			return nil
+		case hint, ok := <-hints:
+			if !ok {
+				return nil
+			}
+			data, err := json.Marshal(map[string]any{"row": hint.Row, "level": hint.Level, "new": hint.New})
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintf(w, "event: change\ndata: %s\n\n", data); err != nil {
+				return nil
+			}
+		case <-tick.C:
+			if _, err := fmt.Fprint(w, "event: beat\ndata: {}\n\n"); err != nil {
+				return nil
+			}
+		}
+	}
+}
