@@ -51,6 +51,7 @@ type Bot struct {
 
 	spread   spreader
 	watchers watchers
+	relay    Relay
 	kicked   chan struct{}
 }
 
@@ -60,6 +61,8 @@ type Config struct {
 	Content *content.Pack
 	Service *Service
 	Outlets map[string]Outlet // by channel
+	// Relay passes hints to other processes that share the store; nil: there are none.
+	Relay Relay
 	// PublicURL is where people reach the chat page, without a slash at the end.
 	PublicURL string
 	Now       func() time.Time // nil: time.Now
@@ -103,6 +106,7 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		content: c.Content, packs: map[string]*content.Pack{c.Content.Digest(): c.Content},
 		random:  c.Random,
 		outlets: make(map[string]*outlet, len(c.Outlets)),
+		relay:   c.Relay,
 		kicked:  make(chan struct{}, 1),
 	}
 	if b.now == nil {

@@ -16,10 +16,19 @@ func (b *Bot) Kick() {
 	}
 }
 
-// Run delivers whenever a commit has put something into the outbox, until ctx
-// ends, and then returns after the sends under way are settled. The scheduler's
-// ticks are the safety net below it.
+// Run delivers whenever a commit has put something into the outbox, and listens
+// to the other processes' hints, until ctx ends, and then returns after the sends
+// under way are settled. The scheduler's ticks are the safety net below it.
 func (b *Bot) Run(ctx context.Context) error {
+	if b.relay != nil {
+		var listening sync.WaitGroup
+		defer listening.Wait()
+		listening.Go(func() {
+			if err := b.relay.Listen(ctx, b.watchers.tell); err != nil {
+				b.log.Error("other processes' hints are not heard: pages show their changes late", "err", err)
+			}
+		})
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -262,6 +271,6 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) error {
 			return fmt.Errorf("delivery receipt: %w", err)
 		}
 	}
-	b.watchers.tell(Hint{Service: out.Service, Patient: out.Patient})
+	b.tell(Hint{Service: out.Service, Patient: out.Patient})
 	return nil
 }

@@ -132,6 +132,7 @@ type Moment struct {
 }
 
 // Hint says that something about a patient was committed. It carries no content: look again.
+// The zero Hint says that hints may have been lost: look at everything again.
 type Hint struct {
 	Service string
 	Patient string

@@ -100,7 +100,7 @@ func (b *Bot) after(t *turn) {
 		t.hints = []Hint{{Service: b.service.ID, Patient: t.rec.Patient.ID}}
 	}
 	for _, hint := range t.hints {
-		b.watchers.tell(hint)
+		b.tell(hint)
 	}
 	if len(t.change.Send) > 0 {
 		b.Kick()

@@ -13,6 +13,24 @@ type watchers struct {
 	to   map[int]chan Hint
 }
 
+// Relay passes hints between the processes that share a store. Nothing hangs on
+// it: a hint that is lost shows at the next look.
+type Relay interface {
+	// Tell passes a hint on to the other processes. It does not wait.
+	Tell(hint Hint)
+	// Listen calls heard with what other processes tell, until ctx ends; with the
+	// zero Hint after hints may have been lost.
+	Listen(ctx context.Context, heard func(Hint)) error
+}
+
+// tell passes a hint on to everybody who watches, in this process and the others.
+func (b *Bot) tell(hint Hint) {
+	b.watchers.tell(hint)
+	if b.relay != nil {
+		b.relay.Tell(hint)
+	}
+}
+
 // Watch gives hints until ctx ends, and then closes the channel.
 func (b *Bot) Watch(ctx context.Context) <-chan Hint {
 	w := &b.watchers

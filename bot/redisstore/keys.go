@@ -145,6 +145,9 @@ func (k keys) log(chunk int64) string { return k.whole("audit:" + strconv.Format
 // gathered: hash; slot → the last SEQ of it that is in the log, "n" → how many entries the log has.
 func (k keys) gathered() string { return k.whole("gathered") }
 
+// hints is the channel on which a change is told; it is no key, and nothing is kept there.
+func (k keys) hints() string { return k.prefix + ":hints" }
+
 // recipient stands for an address where the order in which messages leave is
 // kept, so that no number is copied there.
 func recipient(a bot.Address) string {

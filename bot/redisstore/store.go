@@ -33,6 +33,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,11 +54,13 @@ type Store struct {
 
 	mu     sync.RWMutex // held for reading while a call is under way; for writing to close
 	closed bool
-	stop   context.CancelFunc // ends the checks
-	checks sync.WaitGroup
+	stop   context.CancelFunc // ends the checks and the telling
+	checks sync.WaitGroup     // both
 
 	state   atomic.Pointer[State]
 	recheck chan struct{} // asks for a check now
+	told    chan bot.Hint // on their way to the other processes
+	self    string        // tells our hints from theirs
 
 	// listed is, by patient, in which version of her record she is found by what
 	// (foundBy): from what Load gave and Commit kept here. A commit on that very
@@ -72,7 +75,10 @@ type listing struct {
 	found   string
 }
 
-var _ bot.Store = (*Store)(nil)
+var (
+	_ bot.Store = (*Store)(nil)
+	_ bot.Relay = (*Store)(nil)
+)
 
 // Options are what an operator says of the servers.
 type Options struct {
@@ -98,7 +104,8 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{target: t, servers: connect(t, o.Copies, o.Log), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1)}
+	s := &Store{target: t, servers: connect(t, o.Copies, o.Log), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1),
+		told: make(chan bot.Hint, 256), self: rand.Text()}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.servers.close())
 	}
@@ -137,6 +144,7 @@ func (s *Store) begin(ctx context.Context) error {
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.checks.Go(func() { s.keepChecking(watching) })
+	s.checks.Go(func() { s.keepTelling(watching) })
 	return nil
 }
 

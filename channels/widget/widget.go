@@ -496,7 +496,7 @@ func (c *Chat) socket(w http.ResponseWriter, r *http.Request) {
 		case <-ping.C:
 			ok = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)) == nil
 		case hint := <-hints:
-			if hello && hint.Patient == patient {
+			if hello && (hint.Patient == patient || hint.Patient == "") {
 				ok = news()
 			}
 		case f := <-frames:

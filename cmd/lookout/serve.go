@@ -102,7 +102,8 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if s.SMTP.Address != "" {
 		outlets[email.Channel] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
 	}
-	p.bot, err = bot.New(ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
+	relay, _ := store.(bot.Relay) // a store that processes share is one
+	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
 	if err != nil {
 		return fail(err)
 	}
