@@ -85,6 +85,7 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 		} else {
 			o.limit.AllowN(time.Now(), room)
 		}
+		until := time.Now().Add(o.Lease * 3 / 4) // well before the lease ends, whatever happens to us meanwhile
 		batch, err := b.store.ClaimOutgoing(ctx, channel, b.now(), o.Lease, room)
 		if err != nil {
 			return sent, err
@@ -92,7 +93,7 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 		if len(batch) == 0 {
 			return sent, nil
 		}
-		n, err := b.sendBatch(ctx, o, batch)
+		n, err := b.sendBatch(ctx, o, batch, until)
 		sent += n
 		if err != nil {
 			return sent, err
@@ -111,16 +112,18 @@ type result struct {
 }
 
 // sendBatch sends a claimed batch and settles it whole. A stop that comes
-// meanwhile does not cut a send short: its outcome would be unknown.
-func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing) (int, error) {
+// meanwhile does not cut a send short: its outcome would be unknown. Nothing is
+// begun after until: whoever slept so long may no longer be the one who holds the
+// messages.
+func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until time.Time) (int, error) {
 	ctx = context.WithoutCancel(ctx)
 	results := make([]result, len(batch))
 	var wg sync.WaitGroup
 	for i, out := range batch {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, o.Lease*3/4)
+			ctx, cancel := context.WithDeadline(ctx, until)
 			defer cancel()
-			results[i] = b.sendOne(ctx, o, out)
+			results[i] = b.sendOne(ctx, o, out, until)
 		})
 	}
 	wg.Wait()
@@ -148,7 +151,7 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing) (int, 
 
 // sendOne sends one message, after asking the carrier's log when an earlier try
 // may have gone.
-func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
+func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.Time) result {
 	s := Settlement{ID: out.ID, Fence: out.Fence, At: b.now()}
 	if ok, err := b.wanted(ctx, out, b.now()); err == nil && !ok {
 		s.State = OutCancelled
@@ -175,6 +178,13 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing) result {
 			}
 		}
 		b.log.Warn("sending again a message whose first send was never settled", "message", out.ID, "attempt", out.Attempts, "carrier_asked", canFind)
+	}
+	if now := b.now(); !time.Now().Before(until) || !now.Before(out.LeaseUntil) {
+		// Another may have it by now, and send it. If nobody has, this claim still
+		// counts, and puts it back.
+		s.State, s.RetryAt, s.Unsettled = OutPending, now, out.Unsettled
+		b.log.Warn("a claim of a message ran out before it was sent", "message", out.ID, "attempt", out.Attempts)
+		return result{out: out, what: s}
 	}
 	taken, err := o.Sender.Send(ctx, out)
 	s.At = b.now()
