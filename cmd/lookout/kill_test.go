@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -18,7 +19,6 @@ import (
 	"time"
 
 	"lookout/bot"
-	"lookout/bot/sqlitestore"
 	"lookout/channels/sms/standin"
 	"lookout/flows/triage"
 )
@@ -134,7 +134,7 @@ service:
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("it did not stop cleanly: %v\n%s", err, tail(&log, &logged))
 	}
-	check(t, path, carrier, accepted, strings.Count(tail(&log, &logged), "never settled"))
+	check(t, "sqlite:"+path, carrier, accepted, strings.Count(tail(&log, &logged), "never settled"))
 	t.Logf("%d kills, %d messages answered with 200", kills, len(accepted))
 }
 
@@ -168,10 +168,10 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 
 // check compares the store with what the carrier knows.
-func check(t *testing.T, path string, carrier *standin.Carrier, accepted map[string]string, repeats int) {
+func check(t *testing.T, where string, carrier *standin.Carrier, accepted map[string]string, repeats int) {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlitestore.Open(ctx, path)
+	store, err := openStore(ctx, &settings{Store: where}, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
