@@ -157,10 +157,15 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 		s.State = OutCancelled
 		return result{out: out, what: s}
 	}
-	if later, err := b.notNow(ctx, out); err != nil || !later.IsZero() {
-		if err != nil {
-			later = b.now().Add(backoff(out.Attempts))
-		}
+	later, wanted, err := b.stillRight(ctx, out)
+	switch {
+	case err != nil:
+		s.State, s.RetryAt, s.Unsettled = OutPending, b.now().Add(backoff(out.Attempts)), out.Unsettled
+		return result{out: out, what: s}
+	case !wanted:
+		s.State = OutCancelled
+		return result{out: out, what: s}
+	case !later.IsZero():
 		s.State, s.RetryAt, s.Unsettled = OutPending, later, out.Unsettled
 		return result{out: out, what: s}
 	}
@@ -219,23 +224,27 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 	return result{out: out, what: s, class: failed.Class, obstacle: obstacle}
 }
 
-// notNow gives the moment until which an unasked text waits that would leave
-// outside the rules: the carrier was down, or lookout was, and now it is evening.
-// The zero time: it may go.
-func (b *Bot) notNow(ctx context.Context, out Outgoing) (time.Time, error) {
+// stillRight says whether an unasked text may leave now. It waits (until later)
+// when it would leave outside the rules: the carrier was down, or lookout was, and
+// now it is evening. It is not wanted any more when she has stopped, paused or
+// ended since it was queued.
+func (b *Bot) stillRight(ctx context.Context, out Outgoing) (later time.Time, wanted bool, err error) {
 	if out.Priority != PriorityPlanned {
-		return time.Time{}, nil
+		return time.Time{}, true, nil
 	}
 	rec, err := b.store.Load(ctx, out.Patient)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, true, err
 	}
 	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
-	if t.mayText() {
-		return time.Time{}, nil
+	if ok, _ := t.mayAsk(); !ok {
+		return time.Time{}, false, nil
 	}
-	when, _ := t.slot(t.now, out.ID)
-	return when, nil
+	if t.mayText() {
+		return time.Time{}, true, nil
+	}
+	later, _ = t.slot(t.now, out.ID)
+	return later, true, nil
 }
 
 // knownCarrierID says whether a carrier's id belongs to a message of ours.

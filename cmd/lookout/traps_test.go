@@ -28,7 +28,7 @@ func TestHazardHZ11NoTextsAfterADeath(t *testing.T) {
 		}
 	}
 	if got := w.texts(mary); got != before {
-		t.Errorf("%d texts were sent after her death", got-before)
+		t.Errorf("%d texts were sent after her death: %v", got-before, w.carrier.Messages(mary))
 	}
 }
 
