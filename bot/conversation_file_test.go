@@ -197,6 +197,8 @@ func readPatient(text string) (bot.Enrolment, error) {
 		switch {
 		case fact == "Welsh":
 			e.Locale = "cy"
+		case fact == "both languages":
+			e.Locale = "both"
 		case fact == "not asked yet":
 			e.ConsentSMS = false
 		case fact == "on chemotherapy":

@@ -221,34 +221,38 @@ func (t *turn) tell(s Saying) error {
 	case t.channel() == "":
 		return fmt.Errorf("%w: no number is known for her; ring her instead", ErrRefused)
 	}
-	text, err := t.words(s)
-	if err != nil {
-		return err
+	texts, err := t.words(s)
+	for _, text := range texts {
+		t.says = append(t.says, saying{text: text, id: s.TextID, priority: PriorityReply, by: s.By})
 	}
-	t.says = append(t.says, saying{text: text, id: s.TextID, priority: PriorityReply, by: s.By})
-	return nil
+	return err
 }
 
-// words are a saying's words as she will get them.
-func (t *turn) words(s Saying) (string, error) {
+// words are a saying's words as she will get them: an approved text in each of her
+// languages, her nurse's own in the nurse's.
+func (t *turn) words(s Saying) ([]string, error) {
 	if s.TextID == "" {
 		words := strings.TrimSpace(s.Words)
 		if words == "" {
-			return "", &FieldError{"text", "is missing: write the text or choose one"}
+			return nil, &FieldError{"text", "is missing: write the text or choose one"}
 		}
 		if len([]rune(words)) > maxWords {
-			return "", &FieldError{"text", fmt.Sprintf("is too long: at most %d characters", maxWords)}
+			return nil, &FieldError{"text", fmt.Sprintf("is too long: at most %d characters", maxWords)}
 		}
-		return words, nil
+		return []string{words}, nil
 	}
 	if !t.bot.content.HasText(s.TextID) {
-		return "", &FieldError{"text_id", "is not an approved text"}
+		return nil, &FieldError{"text_id", "is not an approved text"}
 	}
-	text, err := t.render(t.bot.content, s.TextID, s.Vars)
-	if err != nil {
-		return "", &FieldError{"text_id", "cannot be filled in: " + err.Error()}
+	var texts []string
+	for _, locale := range spoken(t.rec.Patient.Locale) {
+		text, err := t.render(t.bot.content, s.TextID, locale, s.Vars)
+		if err != nil {
+			return nil, &FieldError{"text_id", "cannot be filled in: " + err.Error()}
+		}
+		texts = append(texts, text)
 	}
-	return text, nil
+	return texts, nil
 }
 
 // Preview gives the words of a saying, as she would get them.
@@ -258,7 +262,8 @@ func (b *Bot) Preview(ctx context.Context, s Saying) (string, error) {
 		return "", err
 	}
 	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
-	return t.words(s)
+	texts, err := t.words(s)
+	return strings.Join(texts, "\n\n"), err
 }
 
 // linkLives is how long a link to the chat opens it, once.

@@ -43,7 +43,7 @@ type Enrolment struct {
 	BirthDate             string // 2006-01-02
 	NHSNumber             string // optional; ten digits, spaces allowed, checked
 	Phone                 string // optional; E.164
-	Locale                string // "en-GB" (when empty) or "cy"
+	Locale                string // "en-GB" (when empty), "cy" or "both"
 	TreatmentEnded        string // 2006-01-02
 	Plan                  string // "standard" when empty
 	ConsentSMS            bool   // she has agreed to texts already; else she is invited and asked

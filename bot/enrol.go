@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// Locales that texts can be asked for in.
-var locales = []string{"en-GB", "cy"}
+// Locales that texts can be asked for in. Both is for whose wish is not known yet:
+// she gets each text in English and in Welsh (Welsh Language Standards, No. 7).
+var locales = []string{"en-GB", "cy", localeBoth}
+
+const localeBoth = "both"
 
 // Enrol takes somebody into follow-up. With her consent to texts she is welcomed
 // and her plan begins; without it she is invited and asked. [FieldErrors] name

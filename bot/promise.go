@@ -129,10 +129,5 @@ func (t *turn) tellOfMiss(row *Row) {
 		priority = PriorityEmergency
 	}
 	id := t.bot.content.MissedText(row.Level, row.Concern)
-	text, err := t.render(t.bot.content, id, t.byVars(row))
-	if err != nil {
-		t.bot.log.Error("text could not be made", "text", id, "patient", t.rec.Patient.ID)
-		return
-	}
-	t.says = append(t.says, saying{text: text, id: id, priority: priority})
+	t.sayFrom(t.bot.content, id, priority, func(string) map[string]string { return t.byVars(row) })
 }

@@ -91,7 +91,7 @@ type Patient struct {
 	FamilyName     string    `json:"family_name,omitempty"`
 	BirthDate      string    `json:"birth_date,omitempty"` // 2006-01-02
 	NHSNumber      string    `json:"nhs_number,omitempty"` // ten digits
-	Locale         string    `json:"locale,omitempty"`     // "en-GB", "cy"
+	Locale         string    `json:"locale,omitempty"`     // "en-GB", "cy", or "both" of them
 	Addresses      []Address `json:"addresses,omitempty"`  // first of a channel: the one to use
 	Channel        string    `json:"channel,omitempty"`    // the one that she wrote on last
 	Status         Status    `json:"status"`

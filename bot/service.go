@@ -96,6 +96,8 @@ func (s *Service) ByWords(due, now time.Time, locale string) string {
 	clock := clockWords(due)
 	days := int(s.Hours.day(due).Sub(s.Hours.day(now)).Round(24*time.Hour) / (24 * time.Hour))
 	switch {
+	case locale == localeBoth: // in words of neither language
+		return due.Format("15:04, 2/1")
 	case days <= 0 && welsh:
 		return clock + " heddiw"
 	case days <= 0:

@@ -108,9 +108,11 @@ func (b *Bot) spendOn(ctx context.Context, p Patient, channel string, from, unti
 		case item.Flow != "":
 			s.Ahead.Talks++
 		default:
-			if words, err := b.content.Text(item.Text, p.Locale, channel, b.vars(&p)); err == nil {
-				s.Ahead.Texts++
-				s.Ahead.Segments += float64(segments(words))
+			for _, locale := range spoken(p.Locale) {
+				if words, err := b.content.Text(b.variant(b.content, item.Text), locale, channel, b.vars(&p)); err == nil {
+					s.Ahead.Texts++
+					s.Ahead.Segments += float64(segments(words))
+				}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lookout/content"
 	"lookout/flows"
 	"lookout/flows/triage"
 )
@@ -41,7 +42,11 @@ func (t *turn) effect(e flows.Effect) {
 		}
 		t.say(e.Say.Text, nil, priority)
 	case e.Ask != nil:
-		t.say(e.Ask.Text, nil, PriorityReply)
+		priority := PriorityReply
+		if t.unasked {
+			priority = PriorityPlanned
+		}
+		t.sayFrom(t.pack, e.Ask.Text, priority, func(locale string) map[string]string { return content.Choices(e.Ask.Options, locale) })
 	case e.Escalate != nil:
 		x := e.Escalate
 		words := "(" + x.Reason + ")"
@@ -212,6 +217,9 @@ const pauseDays = 28
 
 // dayWords writes a day as a patient reads it.
 func dayWords(day time.Time, locale string) string {
+	if locale == localeBoth {
+		return fmt.Sprintf("%d/%d", day.Day(), day.Month())
+	}
 	if len(locale) >= 2 && locale[:2] == "cy" {
 		return fmt.Sprintf("%s %d/%d", daysWelsh[day.Weekday()], day.Day(), day.Month())
 	}

@@ -33,6 +33,7 @@ type turn struct {
 // saying is one text to her.
 type saying struct {
 	text, id string
+	locale   string
 	priority Priority
 	by       string
 	notAfter time.Time
@@ -128,23 +129,48 @@ func (t *turn) say(id string, vars map[string]string, priority Priority) {
 	if t.unasked && priority == PriorityReply {
 		priority = PriorityPlanned
 	}
-	text, err := t.render(t.pack, id, vars)
-	if err != nil {
-		t.entry(Entry{Kind: EntryOut, TextID: id, Why: "not sent: the text could not be made: " + err.Error()})
-		t.bot.log.Error("text could not be made", "text", id, "patient", t.rec.Patient.ID)
-		return
+	t.sayFrom(t.pack, id, priority, func(string) map[string]string { return vars })
+}
+
+// sayFrom queues a text of a pack, in each of her languages; vars gives the values
+// for one.
+func (t *turn) sayFrom(pack *content.Pack, id string, priority Priority, vars func(locale string) map[string]string) {
+	for _, locale := range spoken(t.rec.Patient.Locale) {
+		text, err := t.render(pack, id, locale, vars(locale))
+		if err != nil {
+			t.entry(Entry{Kind: EntryOut, TextID: id, Why: "not sent: the text could not be made: " + err.Error()})
+			t.bot.log.Error("text could not be made", "text", id, "patient", t.rec.Patient.ID)
+			return
+		}
+		t.says = append(t.says, saying{text: text, id: id, locale: locale, priority: priority})
 	}
-	t.says = append(t.says, saying{text: text, id: id, priority: priority})
+}
+
+// spoken are the languages of her texts. Two never stand in one message.
+func spoken(locale string) []string {
+	if locale == localeBoth {
+		return []string{"en-GB", "cy"}
+	}
+	return []string{locale}
+}
+
+// variant is the text for a hospital to which she cannot come straight back, where
+// there is one: there the same answers lead to her GP.
+func (b *Bot) variant(pack *content.Pack, id string) string {
+	if gp := id + content.GPVariant; !b.service.OpenAccess && pack.HasText(gp) {
+		return gp
+	}
+	return id
 }
 
 // render fills a text for her, with the service's own values beside vars.
-func (t *turn) render(pack *content.Pack, id string, vars map[string]string) (string, error) {
+func (t *turn) render(pack *content.Pack, id, locale string, vars map[string]string) (string, error) {
 	p := &t.rec.Patient
 	all := t.bot.vars(p)
 	for k, v := range vars {
 		all[k] = v
 	}
-	return pack.Text(id, p.Locale, t.channel(), all)
+	return pack.Text(t.bot.variant(pack, id), locale, t.channel(), all)
 }
 
 // channel is where she is spoken to: an answer goes to where she wrote last; what
@@ -184,12 +210,13 @@ func (t *turn) flush() {
 		join = o.JoinUpTo
 	}
 	var last *Outgoing
+	locale := "" // of the last
 	for _, s := range t.says {
 		if t.full(s) {
 			continue
 		}
 		// A text of safety stands alone; others to the same person may share a message.
-		if last != nil && last.Priority == s.priority && s.priority > PriorityEmergency && s.by == "" &&
+		if last != nil && locale == s.locale && last.Priority == s.priority && s.priority > PriorityEmergency && s.by == "" &&
 			len(last.Text)+1+len(s.text) <= join {
 			last.Text += "\n" + s.text
 			last.TextID += " " + s.id
@@ -203,7 +230,7 @@ func (t *turn) flush() {
 			t.rec.LastOut, t.rec.LastPlanned = t.now, out.ID
 		}
 		t.change.Send = append(t.change.Send, out)
-		last = &t.change.Send[len(t.change.Send)-1]
+		last, locale = &t.change.Send[len(t.change.Send)-1], s.locale
 		t.entry(Entry{Kind: EntryOut, By: s.by, Channel: to.Channel, Text: s.text, TextID: s.id, Ref: out.ID})
 	}
 	t.says = nil
@@ -273,15 +300,13 @@ func (t *turn) question() *triage.Question {
 	if !ok {
 		return nil
 	}
-	prompt, err := t.render(t.pack, open.Text, nil)
+	locale := spoken(t.rec.Patient.Locale)[0]
+	prompt, err := t.render(t.pack, open.Text, locale, content.Choices(open.Options, locale))
 	if err != nil {
 		prompt = ""
 	}
 	q := &triage.Question{Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
-		Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
-	for _, o := range open.Options {
-		q.Options = append(q.Options, triage.Option{Key: o.Key, Label: o.Label})
-	}
+		Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
 	return q
 }
 

@@ -213,6 +213,10 @@ func (p *Pack) Holiday(nation string, day time.Time) string {
 	return ""
 }
 
+// GPVariant ends the id of a text that takes the place of another where patients
+// have no open access: "safety.soon" is then "safety.soon.gp".
+const GPVariant = ".gp"
+
 // Nation is what differs between the nations: numbers to ring.
 type Nation struct {
 	UrgentRoute string `yaml:"urgent_route"` // whom to ring when it cannot wait and is no emergency

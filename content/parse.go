@@ -81,7 +81,7 @@ var Placeholders = map[string]string{
 	"given_name": "Persephone-Anne", "service": "Anytown NHS breast nurses", "nurse_line": "01632 960 0000", "cancer_line": "01632 960 0000",
 	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
 	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
-	"since": "10:30am", "level": "emergency", "nurse": "Alexandra",
+	"since": "10:30am", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
 }
 
 var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)

@@ -147,7 +147,13 @@ func (l *loader) options(s *step, f *stepFile) {
 			l.fault(at, "options", "give each its own key and label", "the option %q (%s) is there twice", o.Key, o.Label)
 		}
 		keys[o.Key], labels[label] = true, true
-		s.options = append(s.options, triage.Option{Key: o.Key, Label: o.Label})
+		if welsh := strings.ToLower(strings.TrimSpace(o.Welsh)); welsh != "" && welsh != label {
+			if labels[welsh] {
+				l.fault(at, "options", "give each its own words", "the Welsh of the option %q (%s) is there twice", o.Key, o.Welsh)
+			}
+			labels[welsh] = true
+		}
+		s.options = append(s.options, Option{o.Key, o.Label, o.Welsh})
 	}
 }
 

@@ -125,6 +125,9 @@ func (s *State) place() string {
 	b.WriteString(s.Back)
 	b.WriteByte('|')
 	b.WriteString(itoa(s.Unclear))
+	if s.Digressed {
+		b.WriteByte('d')
+	}
 	return b.String()
 }
 
@@ -179,6 +182,8 @@ func (p *Program) possible(s State) []possibility {
 	out := []possibility{{Event{Timer: timerKey(timerExpire, s.Wait, 0)}, true}}
 	if st.kind != triage.Text { // which any words answer
 		out = append(out, possibility{Event{Reply: &Reply{}}, true})
+		of := triage.Reading{Understood: true, Findings: []triage.Finding{{Concept: "something else", Level: triage.Routine, Polarity: "said", Time: "past"}}}
+		out = append(out, possibility{Event{Reply: &Reply{Reading: of}}, false})
 	}
 	answer := func(a triage.Answer) {
 		out = append(out, possibility{Event{Reply: &Reply{Reading: triage.Reading{Answer: a}}}, false})

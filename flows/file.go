@@ -50,6 +50,7 @@ type stepFile struct {
 type optionFile struct {
 	Key   string `yaml:"key"`
 	Label string `yaml:"label"`
+	Welsh string `yaml:"cy"`
 }
 type remindFile struct {
 	After string `yaml:"after"`

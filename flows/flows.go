@@ -34,6 +34,9 @@ type State struct {
 	AskedAt  time.Time `json:"asked_at,omitzero"`
 	Reminded int       `json:"reminded,omitempty"`
 	Unclear  int       `json:"unclear,omitempty"`
+	// Digressed says that she wrote of something else, and that the question was
+	// asked again for it: that happens once.
+	Digressed bool `json:"digressed,omitempty"`
 	// Back is the step that asked the question before the open one, so that she
 	// can correct her answer; "" when there is none. BackFrames are the frames as
 	// they stood at that question, when it was asked in another flow than the open
@@ -96,8 +99,14 @@ type Say struct {
 
 // Ask sends a question and waits for its answer.
 type Ask struct {
-	Text  string
-	Again bool // asked before: she said "later", or took her answer back
+	Text    string
+	Options []Option // of a choice
+	Again   bool     // asked before: she said "later", took her answer back, or wrote of something else
+}
+
+// Option is one answer of a choice, in both languages.
+type Option struct {
+	Key, Label, Welsh string
 }
 
 // Escalate puts a concern into the nurse's queue.

@@ -461,6 +461,99 @@ func TestCallersMistakes(t *testing.T) {
 }
 
 // A talk whose step is gone does not lose her answer: a person gets a row.
+// When she writes of something else, and is understood, that is read and answered,
+// and the question is asked again once. What she writes next of other things is no
+// answer either, and goes the way of what is not understood.
+func TestADigressionIsAskedAgainOnce(t *testing.T) {
+	t.Parallel()
+	p := load(t, `flow: x
+version: 1
+review: {state: draft, author: a}
+source: s
+start: a
+steps:
+  a: {ask: t, kind: yes_no, concepts: [bone_pain], next: b, expire: {after: 7d, next: b}, unclear: {say: unclear, times: 1, next: b}}
+  b: {say: t, end: completed}
+`)
+	s, _, err := Step(p, State{}, Event{Start: "x"}, Facts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(concept string, understood bool) Event {
+		return Event{Reply: &Reply{Text: "…", Reading: triage.Reading{Understood: understood, Findings: []triage.Finding{{Concept: concept, Polarity: "said", Time: "past", Level: triage.Routine}}}}}
+	}
+	for i, x := range []struct {
+		e    Event
+		want string
+	}{
+		{of("mammo_admin", true), "ask t again"}, {of("mammo_admin", true), "say unclear"}, {of("mammo_admin", true), "say t, ended completed"},
+	} {
+		var effects []Effect
+		if s, effects, err = Step(p, s, x.e, Facts{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := told(effects); got != x.want {
+			t.Errorf("message %d: %s, want %s", i+1, got, x.want)
+		}
+	}
+	// What was not understood, or is about the question itself, is no digression.
+	for _, e := range []Event{of("mammo_admin", false), of("not_understood", true), of("bone_pain", true)} {
+		s, _, _ := Step(p, State{}, Event{Start: "x"}, Facts{})
+		if _, effects, err := Step(p, s, e, Facts{}); err != nil || told(effects) != "say unclear" {
+			t.Errorf("%+v: %s (%v), want that it is explained", e.Reply.Reading, told(effects), err)
+		}
+	}
+}
+
+// load reads a flow that is called x.
+func load(t *testing.T, text string) *Program {
+	t.Helper()
+	p, err := Load(fstest.MapFS{"x.yaml": {Data: []byte(text)}}, anyRefs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func told(effects []Effect) string {
+	var out []string
+	for _, e := range effects {
+		switch {
+		case e.Ask != nil && e.Ask.Again:
+			out = append(out, "ask "+e.Ask.Text+" again")
+		case e.Ask != nil:
+			out = append(out, "ask "+e.Ask.Text)
+		case e.Say != nil:
+			out = append(out, "say "+e.Say.Text)
+		case e.Ended != nil:
+			out = append(out, "ended "+e.Ended.Outcome)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// A choice is answered in Welsh too, by the very words.
+func TestAChoiceInWelsh(t *testing.T) {
+	t.Parallel()
+	p := load(t, `flow: x
+version: 1
+review: {state: draft, author: a}
+source: s
+start: a
+steps:
+  a: {ask: t, kind: choice, options: [{key: all, label: All, cy: I gyd}, {key: some, label: Some, cy: Rhai}], on: {some: c}, next: b, expire: {after: 7d, next: b}, unclear: {say: unclear, times: 1, next: b}}
+  b: {say: b, end: completed}
+  c: {say: c, end: completed}
+`)
+	s, effects, err := Step(p, State{}, Event{Start: "x"}, Facts{})
+	if err != nil || len(effects) == 0 || len(effects[0].Ask.Options) != 2 {
+		t.Fatal(effects, err)
+	}
+	if _, effects, err = Step(p, s, Event{Reply: &Reply{Text: "rhai."}}, Facts{}); err != nil || told(effects) != "say c, ended completed" {
+		t.Errorf("%s (%v)", told(effects), err)
+	}
+}
+
 func TestATalkThatCannotGoOn(t *testing.T) {
 	t.Parallel()
 	p := program(t)

@@ -87,7 +87,7 @@ type step struct {
 	text        string // of ask and say
 	kind        triage.Kind
 	concepts    []string
-	options     []triage.Option
+	options     []Option
 	min, max    float64
 	save        string
 	record      string

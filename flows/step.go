@@ -20,8 +20,17 @@ type OpenQuestion struct {
 	Text     string // text id
 	Kind     triage.Kind
 	Concepts []string
-	Options  []triage.Option
+	Options  []Option
 	Min, Max float64
+}
+
+// Choices are its options as the reader knows them.
+func (q OpenQuestion) Choices() []triage.Option {
+	var out []triage.Option
+	for _, o := range q.Options {
+		out = append(out, triage.Option{Key: o.Key, Label: o.Label})
+	}
+	return out
 }
 
 // Open gives the question that waits, if the talk waits for one.
@@ -255,14 +264,14 @@ func (r *run) wait(st *step) {
 		return
 	}
 	r.s.Wait++
-	r.s.Reminded, r.s.Unclear = 0, 0
+	r.s.Reminded, r.s.Unclear, r.s.Digressed = 0, 0, false
 	r.s.AskedAt = r.now
 	if st.verb == "wait" {
 		r.s.Back, r.s.BackFrames = "", nil
 		r.timerAt(timerWait, 0, st.wait)
 		return
 	}
-	r.do(Effect{Ask: &Ask{Text: st.text, Again: r.again}})
+	r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: r.again}})
 	for i, remind := range st.remind {
 		r.timerAt(timerRemind, i, remind.after)
 	}
@@ -288,7 +297,7 @@ func (r *run) timer(key string) {
 		r.enter(st.next)
 	case st.verb != "ask":
 	case what == timerAgain:
-		r.do(Effect{Ask: &Ask{Text: st.text, Again: true}})
+		r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: true}})
 	case what == timerRemind && n >= 0 && n < len(st.remind) && r.s.Reminded <= n:
 		r.s.Reminded = n + 1
 		r.goes(st, "reminded", "")
@@ -320,7 +329,7 @@ func (r *run) reply(reply *Reply) {
 	case st.verb == "wait":
 		return
 	}
-	answer := st.answer(reply.Reading)
+	answer := st.answer(reply)
 	switch answer.Kind {
 	case triage.Correction:
 		if r.goBack() {
@@ -332,7 +341,13 @@ func (r *run) reply(reply *Reply) {
 		}
 		answer = triage.Answer{Kind: triage.FreeText}
 	case triage.NoAnswer:
-		r.unclear(st)
+		if r.s.Digressed || !st.elsewhere(reply.Reading) {
+			r.unclear(st)
+			return
+		}
+		// It has been read, and she is told what becomes of it; the question stands.
+		r.s.Digressed = true
+		r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: true}})
 		return
 	case triage.WantsNurse:
 		if st.on[string(triage.WantsNurse)] == "" {
@@ -383,6 +398,17 @@ func hers(f *triage.Finding) bool {
 	return f.Polarity != "denied" && f.Experiencer != "other" && f.Time != "past" && f.Time != "hypothetical"
 }
 
+// elsewhere says whether she wrote of something else than what she was asked, and
+// was understood: to say that she was not would be untrue.
+func (st *step) elsewhere(reading triage.Reading) bool {
+	return reading.Understood && slices.ContainsFunc(reading.Findings, func(f triage.Finding) bool {
+		return !slices.Contains(st.concepts, f.Concept) && !slices.Contains(guesses, f.Concept)
+	})
+}
+
+// guesses are the concepts by which the reader says that it did not understand.
+var guesses = []string{"not_understood", "other_language", "reads_like_trouble", "reads_like_request"}
+
 // keep saves an answer under its name.
 func (r *run) keep(st *step, answer triage.Answer, text string) {
 	if st.save != "" {
@@ -411,7 +437,8 @@ func (r *run) unclear(st *step) {
 
 // answer is how a reading answers this question; NoAnswer when it does not,
 // whatever the reading says.
-func (st *step) answer(reading triage.Reading) triage.Answer {
+func (st *step) answer(reply *Reply) triage.Answer {
+	reading := reply.Reading
 	a := reading.Answer
 	switch a.Kind {
 	case triage.WantsNurse, triage.Refused, triage.Correction:
@@ -431,7 +458,12 @@ func (st *step) answer(reading triage.Reading) triage.Answer {
 		}
 		ok = true
 	case triage.Choice:
-		ok = a.Kind == triage.Chosen && slices.ContainsFunc(st.options, func(o triage.Option) bool { return o.Key == a.Option })
+		if i := slices.IndexFunc(st.options, func(o Option) bool {
+			return o.Welsh != "" && strings.EqualFold(o.Welsh, strings.Trim(reply.Text, " .!"))
+		}); i >= 0 {
+			return triage.Answer{Kind: triage.Chosen, Option: st.options[i].Key}
+		}
+		ok = a.Kind == triage.Chosen && slices.ContainsFunc(st.options, func(o Option) bool { return o.Key == a.Option })
 	case triage.Scale, triage.Number:
 		ok = a.Kind == triage.Value && a.Number >= st.min && a.Number <= st.max
 	case triage.Weight:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -251,6 +252,21 @@ func (t *try) words(id string) string {
 	return words
 }
 
+// ask asks a question, with the list of its options where it has any.
+func (t *try) ask(id string, options []flows.Option) {
+	fmt.Fprintf(t.out, "lookout: %s\n", t.question(id, options))
+}
+
+func (t *try) question(id string, options []flows.Option) string {
+	vars := sampleVars(t.pack)
+	maps.Copy(vars, content.Choices(options, t.locale))
+	words, err := t.pack.Text(id, t.locale, t.channel, vars)
+	if err != nil {
+		return "(" + err.Error() + ")"
+	}
+	return words
+}
+
 func (t *try) say(id string) { fmt.Fprintf(t.out, "lookout: %s\n", t.words(id)) }
 
 // note tells what would happen beside the talk.
@@ -271,7 +287,7 @@ func (t *try) step(e flows.Event) error {
 		case x.Say != nil:
 			t.say(x.Say.Text)
 		case x.Ask != nil:
-			t.say(x.Ask.Text)
+			t.ask(x.Ask.Text, x.Ask.Options)
 		case x.Escalate != nil:
 			t.note("row for the nurse: %s, %s: %s", x.Escalate.Level, x.Escalate.Concern, x.Escalate.Reason)
 		case x.SetTimer != nil:
@@ -289,7 +305,7 @@ func (t *try) step(e flows.Event) error {
 func (t *try) answer(words string) error {
 	var q *triage.Question
 	if open, ok := t.pack.Program().Open(t.state); ok {
-		q = &triage.Question{Prompt: t.words(open.Text), Kind: open.Kind, Concepts: open.Concepts, Options: open.Options, Min: open.Min, Max: open.Max, Today: t.now}
+		q = &triage.Question{Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.now}
 	}
 	r := triage.Read(t.pack.Lexicon(), words, q, t.profile, nil)
 	t.note("read as %s: %s", r.Level, r.Why)
