@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Kick asks [Bot.Run] to look at the outbox now.
@@ -71,19 +73,9 @@ func (b *Bot) Deliver(ctx context.Context) (int, error) {
 func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (int, error) {
 	sent := 0
 	for ctx.Err() == nil {
-		// Only what the carrier's rate lets go now is claimed, so that an emergency
-		// that comes in a moment still goes first.
-		room := min(inFlight, int(o.limit.Tokens()))
-		if o.limit.Limit() >= 1e9 {
-			room = inFlight
-		}
-		if room < 1 {
-			if err := o.limit.WaitN(ctx, 1); err != nil {
-				return sent, nil
-			}
-			room = 1
-		} else {
-			o.limit.AllowN(time.Now(), room)
+		room, err := o.room(ctx)
+		if err != nil {
+			return sent, nil // told to stop
 		}
 		until := time.Now().Add(o.Lease * 3 / 4) // well before the lease ends, whatever happens to us meanwhile
 		batch, err := b.store.ClaimOutgoing(ctx, channel, b.now(), o.Lease, room)
@@ -93,6 +85,7 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 		if len(batch) == 0 {
 			return sent, nil
 		}
+		o.limit.ReserveN(time.Now(), len(batch))
 		n, err := b.sendBatch(ctx, o, batch, until)
 		sent += n
 		if err != nil {
@@ -100,6 +93,28 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 		}
 	}
 	return sent, nil
+}
+
+// room waits until the carrier's rate lets a message go, and says how many it lets go
+// now. Only those are claimed, so that an emergency that comes in a moment still goes
+// first; and only what was claimed counts, so that looking for nothing costs nothing.
+func (o *outlet) room(ctx context.Context) (int, error) {
+	if o.limit.Limit() == rate.Inf {
+		return inFlight, nil
+	}
+	for {
+		tokens := o.limit.Tokens()
+		if tokens >= 1 {
+			return min(inFlight, int(tokens)), nil
+		}
+		wait := time.NewTimer(time.Duration((1-tokens)/float64(o.limit.Limit())*float64(time.Second)) + time.Millisecond)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return 0, ctx.Err()
+		}
+	}
 }
 
 // result is what came of one send.

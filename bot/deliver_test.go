@@ -59,3 +59,29 @@ func TestEmergencyGoesFirstAtTheRate(t *testing.T) {
 		}
 	})
 }
+
+// Looking for what there is not uses nothing of a number's rate up: a text that comes
+// after it leaves at once.
+func TestLookingCostsNothingOfTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+		carrier := &slow{first: func() {}}
+		b, _ := newBot(t, &at, map[string]bot.Outlet{"sms": {Sender: carrier, PerSecond: 1, Lease: time.Minute}})
+		begun := time.Now()
+		for range 10 {
+			if _, err := b.Deliver(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: "+447700900109"}, Text: "who is this", CarrierID: "SM1"}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Deliver(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d were sent, %v", n, err)
+		}
+		// One that fills the second, and the look for another after it.
+		if took := time.Since(begun); len(carrier.sent) != 1 || took > 1100*time.Millisecond {
+			t.Errorf("it left, and nothing was found behind it, after %s", took)
+		}
+	})
+}
