@@ -153,7 +153,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p = &problem{Status: http.StatusServiceUnavailable, Title: "Not available", Detail: "Nothing was changed. Try again in a moment."}
 		w.Header().Set("Retry-After", "2")
 	}
-	if p.Status >= 500 {
+	if p.Status >= 500 && r.Context().Err() == nil { // who has gone away wants no answer
 		a.Log.Error("api request failed", "method", r.Method, "route", r.Pattern, "err", err)
 	}
 	p.Type = "about:blank"

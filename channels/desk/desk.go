@@ -311,7 +311,7 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, bot.ErrUnavailable):
 		status, title, text = http.StatusServiceUnavailable, "Not available just now", "Nothing was changed. Try again in a moment; if it stays so, use the printed call list."
 	}
-	if status >= 500 {
+	if status >= 500 && r.Context().Err() == nil { // who has gone away wants no answer
 		d.Log.Error("desk request failed", "route", r.Pattern, "err", err)
 	}
 	row := r.PathValue("id")

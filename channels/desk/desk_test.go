@@ -36,11 +36,12 @@ func (s sessions) DeleteCtx(_ context.Context, token string) error { return s.De
 // office is a desk over a real bot and a real store, with one worrying message in.
 type office struct {
 	*testing.T
-	url   string
-	bot   *bot.Bot
-	log   *bytes.Buffer
-	row   string
-	clock *clock
+	url     string
+	bot     *bot.Bot
+	log     *bytes.Buffer
+	row     string
+	clock   *clock
+	handler http.Handler
 }
 
 // clock is a time that a test turns.
@@ -100,6 +101,7 @@ func newOffice(t *testing.T) *office {
 	}
 	mux := http.NewServeMux()
 	d.Register(mux)
+	o.handler = mux
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	o.url = server.URL
@@ -369,5 +371,32 @@ func TestWhatDoesNotComeInWordsIsOnTheDesk(t *testing.T) {
 	}
 	if _, page := o.get(o.browser("bea@example.org"), "/desk/"); !strings.Contains(page, "No answer to a check-in") {
 		t.Error("the queue does not say that a check-in was never answered")
+	}
+}
+
+// A page that she has left before it was made is no fault of ours: nobody is alarmed.
+func TestWhoeverGoesAwayAlarmsNobody(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url+"/desk/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, err := url.Parse(o.url + "/desk/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ann.Jar.Cookies(address) {
+		r.AddCookie(c)
+	}
+	if len(r.Cookies()) == 0 {
+		t.Fatal("she is not signed in")
+	}
+	cancel()
+	w := httptest.NewRecorder()
+	o.handler.ServeHTTP(w, r)
+	if w.Code < 500 || o.log.Len() > 0 {
+		t.Errorf("%d, and the log says: %s", w.Code, o.log)
 	}
 }

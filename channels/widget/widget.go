@@ -203,7 +203,9 @@ func (c *Chat) show(w http.ResponseWriter, status int, page string, v map[string
 }
 
 func (c *Chat) fail(w http.ResponseWriter, r *http.Request, err error) {
-	c.Log.Error("chat request failed", "route", r.Pattern, "err", err)
+	if r.Context().Err() == nil { // who has gone away wants no answer
+		c.Log.Error("chat request failed", "route", r.Pattern, "err", err)
+	}
 	w.Header().Set("Retry-After", "3")
 	http.Error(w, "Not sent yet. Please try again in a moment. If it is urgent ring the nurses, or 999.", http.StatusServiceUnavailable)
 }
