@@ -197,7 +197,7 @@ func (d *Desk) changes(c *bot.Case) *changed {
 	for _, e := range c.Past {
 		concept, _ := d.Bot.Content().Lexicon().Concept(e.Concept)
 		switch {
-		case !e.Last.After(x.When):
+		case !e.Last.After(x.When) || concept.Level < triage.Soon:
 		case e.Gone:
 			x.Gone = append(x.Gone, concept.Name)
 		case e.Worsening:

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,8 @@ type office struct {
 	row     string
 	clock   *clock
 	handler http.Handler
+
+	commits atomic.Int64 // of sessions
 }
 
 // clock is a time that a test turns.
@@ -95,7 +98,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatalf("%v, %v", rows, err)
 	}
 	o := &office{T: t, bot: b, log: &bytes.Buffer{}, row: rows[0].ID, clock: c}
-	d, err := New(Config{Bot: b, Sessions: sessions{memstore.New()}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }})
+	d, err := New(Config{Bot: b, Sessions: commits{sessions{memstore.New()}, &o.commits}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }})
 	if err != nil {
 		t.Fatal(err)
 	}
