@@ -291,7 +291,10 @@ func (b *Bot) SendLink(ctx context.Context, patient, by string) error {
 	if err != nil {
 		return err
 	}
-	return b.Say(ctx, Saying{Patient: patient, By: by, TextID: "link.chat", Vars: map[string]string{"link": link}})
+	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+		t.unasked = true // to her telephone, though she may have written in the chat last
+		return t.tell(Saying{Patient: patient, By: by, TextID: "link.chat", Vars: map[string]string{"link": link}})
+	})
 }
 
 // Audit keeps who read or did what.

@@ -28,6 +28,16 @@ func (d *Desk) row(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return d.showCase(w, r, u, row.Patient, row.ID, http.StatusOK, view{})
 }
 
+// link texts her a one-time link to the web chat.
+func (d *Desk) link(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	id := r.PathValue("id")
+	if err := d.Bot.SendLink(bot.Audited(r.Context(), entry(r, u, "text her a link to the chat", "", "")), id, u.Email); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/desk/patients/"+id, http.StatusSeeOther)
+	return nil
+}
+
 func (d *Desk) patient(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return d.showCase(w, r, u, r.PathValue("id"), "", http.StatusOK, view{})
 }
@@ -63,7 +73,7 @@ func (d *Desk) showCase(w http.ResponseWriter, r *http.Request, u bot.User, pati
 	}
 	pack := d.Bot.Content()
 	phone, _ := c.Patient.Address("sms")
-	v := view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": timeline, "Everything": everything, "Phone": phone.At, "Emergency": triage.Emergency, "Urgent": triage.Urgent,
+	v := view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": timeline, "Everything": everything, "Phone": phone.At, "MayLink": phone.At != "" && c.Patient.BirthDate != "" && c.Patient.Status != bot.Stopped && c.Patient.Status != bot.Ended, "Emergency": triage.Emergency, "Urgent": triage.Urgent,
 		"Ask": []string(nil), "Findings": []triage.Finding(nil), "Rung": []moment(nil), "Mine": false, "Offered": false, "MayTakeOver": false, "Looking": []string(nil), "Drafts": map[string]string{},
 		"Expected": d.expected(&c, nil), "Trends": trends(pack, &c), "Changes": d.changes(&c), "Upto": upto(&c), "Levels": levels, "Plans": pack.PlanChoices(),
 		"RingResults": pack.RingResults(), "Texts": []choice(nil), "Colleagues": []bot.User(nil), "Fault": "", "At": "", "Since": []moment(nil), "Check": nil,

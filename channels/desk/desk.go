@@ -57,6 +57,7 @@ type Bot interface {
 	UndoClose(ctx context.Context, a bot.Act) (bot.Row, error)
 	EndReferral(ctx context.Context, a bot.Act, end string, on time.Time) (bot.Row, error)
 	Say(ctx context.Context, saying bot.Saying) error
+	SendLink(ctx context.Context, patient, by string) error
 	Preview(ctx context.Context, saying bot.Saying) (string, error)
 	Look(ctx context.Context, row, by string) error
 	Looking(ctx context.Context) (map[string][]string, error)
@@ -159,6 +160,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"GET /desk/rows/{id}/version":   {d.version, clinical},
 		"POST /desk/rows/{id}/draft":    {d.draft, clinical},
 		"GET /desk/patients/{id}":       {d.patient, clinical},
+		"POST /desk/patients/{id}/link": {d.link, clinical},
 		"POST /desk/search":             {d.search, clinical},
 		"GET /desk/events":              {d.events, clinical},
 		"POST /desk/stay":               {d.stay, everybody},

@@ -403,3 +403,37 @@ func TestWhoeverGoesAwayAlarmsNobody(t *testing.T) {
 		t.Errorf("%d, and the log says: %s", w.Code, o.log)
 	}
 }
+
+// A nurse texts her a link to the chat: to her telephone, though she wrote in the chat
+// last; nobody is offered it who may not be texted.
+func TestLinkToTheChat(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	row, err := o.bot.Row(t.Context(), o.row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	her := "/desk/patients/" + row.Patient
+	if err := o.bot.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "chat", At: row.Patient}, Text: "hello", CarrierID: "chat:1", Patient: row.Patient}); err != nil {
+		t.Fatal(err)
+	}
+	if status, page := o.post(ann, her+"/link", nil); status != 200 || !strings.Contains(page, "http://x/chat?k=") {
+		t.Errorf("%d: her timeline does not show the text with the link", status)
+	}
+	moments, err := o.bot.Thread(t.Context(), row.Patient, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := moments[len(moments)-1]; last.Channel != "sms" || !strings.Contains(last.Text, "/chat?k=") || last.By != "ann@example.org" {
+		t.Errorf("the last that she was sent: %+v", last.Entry)
+	}
+	if err := o.bot.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: "+447700900123"}, Text: "STOP", CarrierID: "SM9"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, page := o.get(ann, her); strings.Contains(page, "Text her a link") {
+		t.Error("a link is offered for somebody who has stopped texts")
+	}
+	if status, _ := o.post(ann, her+"/link", nil); status != 403 {
+		t.Errorf("a link to somebody who has stopped texts: %d", status)
+	}
+}
