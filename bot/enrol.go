@@ -95,6 +95,11 @@ func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
 	case !born.IsZero() && ended.Before(born):
 		fault("treatment_ended", "is before her birth date")
 	}
+	for field, day := range p.Profile.days() {
+		if problem := wrongDay(day, born, now); problem != "" {
+			fault(field, problem)
+		}
+	}
 	if _, ok := b.content.Plan(p.Plan); !ok {
 		fault("plan", "is not a plan of this service's content")
 	}

@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -98,4 +99,81 @@ func (w Wishes) String() string {
 		return "in the service's sending hours"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// Dates are the days of hers that plans count from and that change. An empty one
+// is not known.
+type Dates struct {
+	Surgery, TabletsStarted, LastMammogram, NextScan string // 2006-01-02
+}
+
+// DatesOf gives them as they stand. [ErrNotFound].
+func (b *Bot) DatesOf(ctx context.Context, patient string) (Dates, error) {
+	rec, err := b.load(ctx, patient)
+	p := rec.Patient.Profile
+	return Dates{p.Surgery, p.TabletsStarted, p.LastMammogram, p.NextScan}, err
+}
+
+// SetDates replaces them, journals them, and plans what comes next anew. A
+// *[FieldError] names the first that is wrong. [ErrNotFound].
+func (b *Bot) SetDates(ctx context.Context, patient string, d Dates, by string) error {
+	rec, err := b.load(ctx, patient)
+	if err != nil {
+		return err
+	}
+	born, _ := time.Parse(time.DateOnly, rec.Patient.BirthDate)
+	given := Profile{Surgery: d.Surgery, TabletsStarted: d.TabletsStarted, LastMammogram: d.LastMammogram, NextScan: d.NextScan}
+	days := given.days()
+	for _, field := range slices.Sorted(maps.Keys(days)) {
+		if problem := wrongDay(days[field], born, b.now()); problem != "" {
+			return &FieldError{field, problem}
+		}
+	}
+	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+		p := &t.rec.Patient
+		p.Profile.Surgery, p.Profile.TabletsStarted, p.Profile.LastMammogram, p.Profile.NextScan = d.Surgery, d.TabletsStarted, d.LastMammogram, d.NextScan
+		t.ruled, t.due = nil, nil
+		t.entry(Entry{Kind: EntryStatus, By: by, Why: "the days that her plan counts from: " + d.String()})
+		if p.Status == Active {
+			t.planNext("")
+		}
+		return nil
+	})
+}
+
+// String is the dates in a line, for the journal.
+func (d Dates) String() string {
+	var parts []string
+	for _, x := range [][2]string{{"operation", d.Surgery}, {"tablets started", d.TabletsStarted}, {"last mammogram", d.LastMammogram}, {"next scan", d.NextScan}} {
+		if x[1] != "" {
+			parts = append(parts, x[0]+" "+x[1])
+		}
+	}
+	if len(parts) == 0 {
+		return "none are known"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// days are the dates of a profile, by field.
+func (p *Profile) days() map[string]string {
+	return map[string]string{"surgery": p.Surgery, "tablets_started": p.TabletsStarted, "last_mammogram": p.LastMammogram, "next_scan": p.NextScan,
+		"last_chemo": p.LastChemo, "last_immunotherapy": p.LastImmunotherapy}
+}
+
+// wrongDay says what is wrong with a day of treatment; "" when nothing is, or none is given.
+func wrongDay(text string, born, now time.Time) string {
+	if text == "" {
+		return ""
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	switch {
+	case err != nil:
+		return "must be a date like 2026-09-30"
+	case !born.IsZero() && day.Before(born):
+		return "is before her birth date"
+	case day.After(now.AddDate(2, 0, 0)):
+		return "is more than two years ahead: check the year"
+	}
+	return ""
 }

@@ -217,6 +217,17 @@ func (p *Pack) Holiday(nation string, day time.Time) string {
 // have no open access: "safety.soon" is then "safety.soon.gp".
 const GPVariant = ".gp"
 
+// HolidaysUntil is the last day that the calendar says of a nation: after it no bank
+// holiday is known. The zero time: it says none.
+func (p *Pack) HolidaysUntil(nation string) time.Time {
+	days := sortedKeys(p.holidays[nation])
+	if len(days) == 0 {
+		return time.Time{}
+	}
+	last, _ := time.Parse(time.DateOnly, days[len(days)-1])
+	return last
+}
+
 // Nation is what differs between the nations: numbers to ring.
 type Nation struct {
 	UrgentRoute string `yaml:"urgent_route"` // whom to ring when it cannot wait and is no emergency

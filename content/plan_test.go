@@ -229,3 +229,29 @@ func BenchmarkDueMillion(b *testing.B) {
 		b.ReportMetric(float64(items)/1_000_000, "items/person")
 	}
 }
+
+// Whoever has come to the end of the shipped plan has been told so, and nothing is
+// due after it (HZ15).
+func TestThePlanEndsWithAFarewell(t *testing.T) {
+	t.Parallel()
+	p, _ := shipped(t).Plan("standard")
+	who := Person{Anchors: map[string]time.Time{"treatment_ended": day("2026-01-15"), "last_mammogram": day("2031-02-10"), "tablets_started": day("2026-02-01")}}
+	items := p.Due(who, day("2026-01-01"), day("2046-01-01"))
+	if last := items[len(items)-1]; last.Text != "plan.farewell" || last.At.Format(time.DateOnly) != "2031-02-15" {
+		t.Errorf("the last of the plan is %+v", last)
+	}
+}
+
+// The calendar knows each nation's holidays for some years, and says until when.
+func TestTheCalendarSaysHowFarItGoes(t *testing.T) {
+	t.Parallel()
+	p := shipped(t)
+	for _, nation := range p.Nations() {
+		if until := p.HolidaysUntil(nation); until.Year() < 2031 {
+			t.Errorf("%s: until %s", nation, until)
+		}
+	}
+	if until := p.HolidaysUntil("atlantis"); !until.IsZero() {
+		t.Errorf("atlantis: until %s", until)
+	}
+}

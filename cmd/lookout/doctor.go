@@ -13,10 +13,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lookout/bot"
 	"lookout/bot/redisstore"
 	"lookout/bot/sqlitestore"
 	"lookout/channels/email"
 	"lookout/channels/sms"
+	"lookout/content"
 )
 
 type doctorCmd struct {
@@ -51,6 +53,9 @@ func (c *doctorCmd) Run(e *env) error {
 	if pack != nil {
 		team, err := s.team(pack)
 		report("service", err, "hours, calendar and numbers can be read")
+		if err == nil {
+			report("calendar", calendarAhead(pack, team, e.now()), "bank holidays of "+team.Nation+" are known until "+pack.HolidaysUntil(team.Nation).Format(time.DateOnly))
+		}
 		if err == nil && len(team.Duty) == 0 {
 			report("paging", errors.New("nobody is on the paging list: an emergency would page nobody: set service.duty"), "")
 		}
@@ -167,6 +172,15 @@ func clockRight(ctx context.Context, base string) error {
 	}
 	if off := time.Since(theirs).Abs(); off > time.Minute {
 		return fmt.Errorf("this machine's clock is off by %s: turn on NTP", off.Round(time.Second))
+	}
+	return nil
+}
+
+// calendarAhead says whether the bank holidays of the next year are known: on one
+// that is not, people would be asked with nobody there to hear.
+func calendarAhead(pack *content.Pack, team *bot.Service, now time.Time) error {
+	if until := pack.HolidaysUntil(team.Nation); until.Before(now.AddDate(1, 0, 0)) {
+		return fmt.Errorf("bank holidays of %s are known until %s only: add the next years to calendar/holidays.yaml of the content", team.Nation, until.Format(time.DateOnly))
 	}
 	return nil
 }

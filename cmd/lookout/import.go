@@ -30,7 +30,7 @@ func (*patientsImportCmd) Help() string {
 
 The first line names the columns, in any order: given_name, family_name, birth_date, treatment_ended (dates like 1961-04-30), nhs_number or
 phone (one of the two at least), and if you like locale (en-GB, cy or both), plan, consent_sms (yes: she has agreed to texts; else she is asked), side,
-tablets, last_chemo, last_immunotherapy, and with yes or no: on_chemo, chemo_known, trastuzumab, lobular, nodes_removed, lymphoedema, implant,
+tablets, surgery, tablets_started, last_mammogram, next_scan, last_chemo, last_immunotherapy, and with yes or no: on_chemo, chemo_known, trastuzumab, lobular, nodes_removed, lymphoedema, implant,
 bisphosphonate, abemaciclib, post_menopause, male, lives_alone. Whoever is on record already, by NHS number or by telephone and birth date, is
 left as she is, so that the same file may be imported again.`
 }
@@ -51,6 +51,10 @@ var columns = map[string]func(e *bot.Enrolment, cell string) error{
 	"consent_sms":        yesOrNo(func(e *bot.Enrolment, yes bool) { e.ConsentSMS = yes }),
 	"side":               func(e *bot.Enrolment, cell string) error { e.Profile.Side = cell; return nil },
 	"tablets":            func(e *bot.Enrolment, cell string) error { e.Profile.Tablets = cell; return nil },
+	"surgery":            func(e *bot.Enrolment, cell string) error { e.Profile.Surgery = cell; return nil },
+	"tablets_started":    func(e *bot.Enrolment, cell string) error { e.Profile.TabletsStarted = cell; return nil },
+	"last_mammogram":     func(e *bot.Enrolment, cell string) error { e.Profile.LastMammogram = cell; return nil },
+	"next_scan":          func(e *bot.Enrolment, cell string) error { e.Profile.NextScan = cell; return nil },
 	"last_chemo":         func(e *bot.Enrolment, cell string) error { e.Profile.LastChemo = cell; return nil },
 	"last_immunotherapy": func(e *bot.Enrolment, cell string) error { e.Profile.LastImmunotherapy = cell; return nil },
 	"on_chemo":           yesOrNo(func(e *bot.Enrolment, yes bool) { e.Profile.OnChemo = yes }),

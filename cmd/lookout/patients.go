@@ -19,6 +19,7 @@ type patientsCmd struct {
 	Import patientsImportCmd `cmd:"" help:"Enrol the people of a CSV file: all of them, or, where one row has a fault, none."`
 	Plan   patientsPlanCmd   `cmd:"" help:"Print what a person's plan sends her in the next year, and why each thing goes when it does."`
 	Cost   patientsCostCmd   `cmd:"" help:"Print what texts cost in a month, and what the plans will cost in the next."`
+	Dates  patientsDatesCmd  `cmd:"" help:"Show or set the days that her plan counts from: operation, tablets, mammogram, scan."`
 	Wishes patientsWishesCmd `cmd:"" help:"Show or set when and where she wishes to be texted, and her quiet days."`
 }
 
@@ -227,4 +228,45 @@ func (c *patientsWishesCmd) change(w bot.Wishes) (bot.Wishes, error) {
 		w.Quiet = append(w.Quiet, bot.Quiet{From: from, Until: until, Why: strings.TrimSpace(why)})
 	}
 	return w, nil
+}
+
+type patientsDatesCmd struct {
+	ID             string  `arg:"" help:"Her id."`
+	Surgery        *string `help:"The day of the last operation; empty: not known." placeholder:"DATE"`
+	TabletsStarted *string `help:"The day on which the present hormone tablets were begun." placeholder:"DATE"`
+	LastMammogram  *string `help:"The day of the last mammogram." placeholder:"DATE"`
+	NextScan       *string `help:"The day of the next scan that is known; the days round it are quiet." placeholder:"DATE"`
+	By             string  `help:"Who sets it, for the journal." default:"command line" placeholder:"EMAIL"`
+	Settings       string  `help:"The settings file." default:"lookout.yaml" placeholder:"FILE"`
+}
+
+// Help is shown by lookout patients dates --help.
+func (*patientsDatesCmd) Help() string {
+	return "Example:\n  lookout patients dates anytown-p1a2b3c4d5e6f7a8 --last-mammogram 2027-05-30 --next-scan 2027-06-14"
+}
+
+// Run shows her dates; it sets those that were given.
+func (c *patientsDatesCmd) Run(e *env) error {
+	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error {
+		was, err := b.DatesOf(e.ctx, c.ID)
+		if err != nil {
+			return patientError(err, c.ID)
+		}
+		now := was
+		for to, given := range map[*string]*string{&now.Surgery: c.Surgery, &now.TabletsStarted: c.TabletsStarted, &now.LastMammogram: c.LastMammogram, &now.NextScan: c.NextScan} {
+			if given != nil {
+				*to = *given
+			}
+		}
+		if now == was {
+			err = b.Audit(e.ctx, bot.AuditEntry{By: c.By, Did: "read dates", Patient: c.ID})
+		} else {
+			err = b.SetDates(bot.Audited(e.ctx, bot.AuditEntry{By: c.By, Did: "set dates"}), c.ID, now, c.By)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "%s: %s\n", c.ID, now)
+		return nil
+	})
 }

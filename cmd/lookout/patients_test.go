@@ -65,6 +65,18 @@ service:
 			t.Errorf("the plan does not say %q:\n%s", want, out)
 		}
 	}
+	if out, err := at(t, now, "patients", "dates", p.ID, "--settings", file, "--last-mammogram", "2026-11-20", "--next-scan", "2026-12-14"); err != nil || !strings.Contains(out, "operation 2026-04-14, last mammogram 2026-11-20, next scan 2026-12-14") {
+		t.Errorf("dates: %v\n%s", err, out)
+	}
+	if out, err := at(t, now, "patients", "plan", p.ID, "--settings", file); err != nil || !strings.Contains(out, "quiet days: her scan and its result") || !strings.Contains(out, "mammogram@2026-11-20") || strings.Contains(out, "mammogram@2026-05-30") {
+		t.Errorf("the plan after her dates were set: %v\n%s", err, out)
+	}
+	if out, err := at(t, now, "patients", "dates", p.ID, "--settings", file, "--next-scan", "14/12/2026"); err == nil || !strings.Contains(err.Error(), "next_scan: must be a date") {
+		t.Errorf("a wrong date: %v\n%s", err, out)
+	}
+	if out, err := at(t, now, "patients", "dates", p.ID, "--settings", file, "--next-scan", "", "--last-mammogram", "2026-05-30"); err != nil || strings.Contains(out, "scan") {
+		t.Errorf("dates taken back: %v\n%s", err, out)
+	}
 	if out, err := at(t, now.AddDate(0, 1, 0), "patients", "cost", "--settings", file, "--month", "2026-12"); err != nil || !strings.Contains(out, "December 2026: 0 texts to") || !strings.Contains(out, "The next 31 days: 1 talks and 1 single texts") {
 		t.Errorf("cost: %v\n%s", err, out)
 	}
