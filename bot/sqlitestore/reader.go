@@ -263,13 +263,19 @@ func (s *Store) count(ctx context.Context, part part) (n int, err error) {
 // those that are.
 type part struct {
 	where, states, order string
+	by                   string // the index, where SQLite would take another
+	long                 bool
 	args                 []any
 }
 
-// list and counted are its questions. The plus keeps SQLite from finding the rows of
-// a list by their state, after which it would have to sort them all.
+// list and counted are its questions. Where a list may be long, the plus keeps SQLite
+// from finding its rows by their state, after which it would have to sort them all.
 func (p part) list() string {
-	return "SELECT row FROM queue WHERE " + p.where + " AND +state" + p.states + " ORDER BY " + p.order
+	state := " AND state"
+	if p.long {
+		state = " AND +state"
+	}
+	return "SELECT row FROM queue " + p.by + " WHERE " + p.where + state + p.states + " ORDER BY " + p.order
 }
 func (p part) counted() string {
 	return "SELECT count(*) FROM queue WHERE " + p.where + " AND state" + p.states
@@ -299,6 +305,7 @@ func parts(f bot.QueueFilter) []part {
 	}
 	if f.Holder != "" {
 		and(&live, "holder <> '' AND holder = ?", f.Holder)
+		live.by = "INDEXED BY queue_holder"
 	}
 	if !f.DueBefore.IsZero() {
 		and(&live, "due < ?", millis(f.DueBefore))
@@ -313,6 +320,7 @@ func parts(f bot.QueueFilter) []part {
 			n++
 		}
 	}
+	live.long = f.Holder == "" && slices.Contains(f.States, bot.Open)
 	live.states = " IN (" + placeholders(n) + ")"
 	var out []part
 	if n > 0 && f.ClosedSince.IsZero() {
