@@ -117,6 +117,9 @@ func (k keys) carrier(id string) string { return k.in(slotOf(id), "carrier") }
 // values: hash; key → "EXPIRES\nVALUE", 0: never. A drawer lies in all slots, a value in that of its name.
 func (k keys) values(s slot, drawer string) string { return k.in(s, "values:"+drawer) }
 
+// drawers: set of the drawers that ever had a value in the slot.
+func (k keys) drawers(s slot) string { return k.in(s, "drawers") }
+
 // expires: sorted set; name of a value (valueName) → when it expires.
 func (k keys) expires(s slot) string { return k.in(s, "expires") }
 

@@ -585,19 +585,25 @@ func (s *Store) Patients(ctx context.Context, service, after string, limit int) 
 	if err != nil {
 		return nil, err
 	}
-	begin := "i\x00" + service + "\x00"
-	found, err := s.first(ctx, list{order: byScore, give: func(sl slot, n int) *command {
-		return plain("zrange", s.keys.index(sl), "("+begin+after, "("+begin+"\xff", "bylex", "limit", 0, n)
-	}}, limit)
+	ids, err := s.idsOf(ctx, service, after, limit)
 	leave()
 	if err != nil {
 		return nil, err
 	}
+	return s.people(ctx, ids)
+}
+
+// idsOf lists the ids of a service's people.
+func (s *Store) idsOf(ctx context.Context, service, after string, limit int) ([]string, error) {
+	begin := "i\x00" + service + "\x00"
+	found, err := s.first(ctx, list{order: byScore, give: func(sl slot, n int) *command {
+		return plain("zrange", s.keys.index(sl), "("+begin+after, "("+begin+"\xff", "bylex", "limit", 0, n)
+	}}, limit)
 	ids := make([]string, len(found))
 	for i, m := range found {
 		ids[i] = strings.TrimPrefix(m.name, begin)
 	}
-	return s.people(ctx, ids)
+	return ids, err
 }
 
 // Stats counts what stands open.

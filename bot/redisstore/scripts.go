@@ -46,6 +46,7 @@ var (
 	scriptAudit   = read("audit")
 	scriptGather  = read("gather")
 	scriptErase   = read("erase")
+	scriptImport  = read("import")
 )
 
 // call makes the command that runs the script. All its keys lie in one slot.

@@ -49,3 +49,9 @@ func TestConformanceWithSentinels(t *testing.T) {
 	w.failOver(t)
 	t.Run("After", func(t *testing.T) { storetest.Run(t, h) })
 }
+
+func TestMove(t *testing.T) {
+	server := storetest.StartRedis(t)
+	h := harness("redis://"+server.Addr, Options{})
+	storetest.RunMove(t, h, h)
+}

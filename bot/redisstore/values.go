@@ -20,7 +20,8 @@ func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, 
 	defer cancel()
 	name := valueName(drawer, key)
 	sl := slotOf(name)
-	return s.servers.write(ctx, scriptPut.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl)}, key, name, millis(expires), value))
+	return s.servers.write(ctx, scriptPut.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl), s.keys.drawers(sl)},
+		key, name, millis(expires), value, drawer))
 }
 
 // live takes a value as it is kept apart; one that has expired is not there.

@@ -18,19 +18,22 @@ import (
 	"lookout/flows/triage"
 )
 
-func TestConformance(t *testing.T) {
-	storetest.Run(t, storetest.Harness{Open: func(t *testing.T) (bot.Store, func(*testing.T) bot.Store) {
-		path := filepath.Join(t.TempDir(), "lookout.db")
-		again := func(t *testing.T) bot.Store {
-			s, err := Open(context.Background(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
+// files opens stores in files of a test's own.
+var files = storetest.Harness{Open: func(t *testing.T) (bot.Store, func(*testing.T) bot.Store) {
+	path := filepath.Join(t.TempDir(), "lookout.db")
+	again := func(t *testing.T) bot.Store {
+		s, err := Open(context.Background(), path)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return again(t), again
-	}})
-}
+		return s
+	}
+	return again(t), again
+}}
+
+func TestConformance(t *testing.T) { storetest.Run(t, files) }
+
+func TestMove(t *testing.T) { storetest.RunMove(t, files, files) }
 
 func open(tb testing.TB) *Store {
 	tb.Helper()

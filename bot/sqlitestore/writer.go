@@ -234,7 +234,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		}
 		for i := range c.Rows {
 			r := &c.Rows[i]
-			if _, err := s.stmt.putRow.ExecContext(bg, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), rows[i], r.ClaimedBy, r.Concern); err != nil {
+			if err := s.writeRow(bg, r, rows[i]); err != nil {
 				return err
 			}
 		}
@@ -298,6 +298,12 @@ func (s *Store) guard(ctx context.Context, c *bot.Change, record []byte, key any
 		err = s.whyNot(ctx, c.Key)
 	}
 	return false, err
+}
+
+// writeRow writes a row as it stands.
+func (s *Store) writeRow(ctx context.Context, r *bot.Row, text []byte) error {
+	_, err := s.stmt.putRow.ExecContext(ctx, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), text, r.ClaimedBy, r.Concern)
+	return err
 }
 
 // whyNot tells a duplicate from a conflict, after the guard let nothing through.

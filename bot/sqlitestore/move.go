@@ -1,0 +1,196 @@
+package sqlitestore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"lookout/bot"
+)
+
+var _ bot.Portable = (*Store)(nil)
+
+// Everyone lists the ids of all people.
+func (s *Store) Everyone(ctx context.Context, after string, limit int) ([]string, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+	return collect(found, err, func(scan func(...any) error) (id string, err error) { err = scan(&id); return id, err })
+}
+
+// Export gives everything of a patient.
+func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
+	rec, err := s.Load(ctx, patient)
+	if err != nil {
+		return bot.Whole{}, err
+	}
+	w := bot.Whole{Version: rec.Version, Record: rec}
+	w.Record.Version, w.Record.Rows = 0, nil
+	rows, err := s.read.QueryContext(ctx, "SELECT row FROM queue WHERE patient = ?", patient)
+	if w.Rows, err = collect(rows, err, decode[bot.Row]); err != nil {
+		return w, err
+	}
+	slices.SortFunc(w.Rows, func(a, b bot.Row) int { return byNumber(a.ID, b.ID, bot.RowMark) })
+	if w.Entries, err = s.Journal(ctx, patient, 0, 0); err != nil {
+		return w, err
+	}
+	keys, err := s.read.QueryContext(ctx, "SELECT key FROM journal WHERE patient = ? AND key IS NOT NULL ORDER BY key", patient)
+	if w.Keys, err = collect(keys, err, func(scan func(...any) error) (key string, err error) { err = scan(&key); return key, err }); err != nil {
+		return w, err
+	}
+	out, err := s.read.QueryContext(ctx, "SELECT "+outgoingColumns+" FROM outgoing WHERE id > ?1 || '-m' AND id < ?1 || '-n'", patient)
+	if w.Messages, err = collect(out, err, scanOutgoing); err != nil {
+		return w, err
+	}
+	slices.SortFunc(w.Messages, func(a, b bot.Outgoing) int { return byNumber(a.ID, b.ID, bot.MessageMark) })
+	for _, a := range rec.Patient.Addresses {
+		ids, err := s.PatientsAt(ctx, rec.Patient.Service, a)
+		if err != nil {
+			return w, err
+		}
+		w.Places = append(w.Places, slices.Index(ids, patient)+1)
+	}
+	return w, nil
+}
+
+// byNumber compares ids of one patient's rows or messages.
+func byNumber(a, b, mark string) int {
+	_, x, _ := bot.OwnerOf(a, mark)
+	_, y, _ := bot.OwnerOf(b, mark)
+	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+}
+
+// placed is a line's number that stands by a place and then by nothing in
+// particular, for lines whose order came from elsewhere.
+func placed(place int64, bits int, name string) int64 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return place<<bits | int64(h.Sum32())&(1<<bits-1)
+}
+
+// Import keeps everything of a patient.
+func (s *Store) Import(ctx context.Context, w bot.Whole) error {
+	c := bot.Change{Record: w.Record, Rows: w.Rows, Send: w.Messages}
+	if err := c.Check(); err != nil {
+		return err
+	}
+	record, err := json.Marshal(&w.Record)
+	if err != nil {
+		return fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
+	}
+	return s.submit(ctx, func() error {
+		bg := context.Background()
+		p := &w.Record.Patient
+		rowed := min(len(w.Rows), 1)
+		done, err := s.write.ExecContext(bg, `INSERT INTO patients (id, service, version, next_wake, seq, rowed, record, nhs, birth)
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1)`,
+			p.ID, p.Service, w.Version, nextWake(w.Record.Wakes), len(w.Entries), rowed, record, nullable(p.NHSNumber), nullable(p.BirthDate))
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return cmp.Or(err, bot.ErrConflict)
+		}
+		if err := s.putWho(bg, p, whoIs(p)); err != nil {
+			return err
+		}
+		for i, a := range p.Addresses {
+			if i >= len(w.Places) {
+				break
+			}
+			_, err := s.write.ExecContext(bg, "UPDATE addresses SET n = ?5 WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4",
+				p.Service, a.Channel, a.At, p.ID, placed(int64(w.Places[i]), 32, p.ID+a.Channel+a.At))
+			if err != nil {
+				return err
+			}
+		}
+		return errors.Join(s.importJournal(bg, &w), s.importRows(bg, w.Rows), s.importMessages(bg, w.Messages))
+	})
+}
+
+// journalLine is how many imported entries stand in one line of the journal.
+const journalLine = 50
+
+func (s *Store) importJournal(ctx context.Context, w *bot.Whole) error {
+	const line = "INSERT INTO journal (patient, seq, key, entries) VALUES (?, ?, ?, ?)"
+	last := 0
+	for part := range slices.Chunk(w.Entries, journalLine) {
+		last += len(part)
+		text, err := json.Marshal(part)
+		if err != nil {
+			return err
+		}
+		if _, err := s.write.ExecContext(ctx, line, w.Record.Patient.ID, last, nil, text); err != nil {
+			return err
+		}
+	}
+	for _, key := range w.Keys { // lines without entries, before the first
+		if _, err := s.write.ExecContext(ctx, line, w.Record.Patient.ID, 0, key, []byte("[]")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) importRows(ctx context.Context, rows []bot.Row) error {
+	for i := range rows {
+		text, err := json.Marshal(&rows[i])
+		if err != nil {
+			return err
+		}
+		if err := s.writeRow(ctx, &rows[i], text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) importMessages(ctx context.Context, messages []bot.Outgoing) error {
+	for i := range messages {
+		o := &messages[i]
+		text, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		_, err = s.write.ExecContext(ctx, `INSERT INTO outgoing (n, id, channel, recipient, priority, not_before, created, state, fence, attempts, lease_until, unsettled,
+			settled_at, carrier_id, code, message) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			placed(millis(o.CreatedAt), 20, o.ID), o.ID, o.To.Channel, o.To.At, int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), stateNumber(o.State), o.Fence,
+			o.Attempts, millis(o.LeaseUntil), o.Unsettled, millis(o.SettledAt), nullable(o.CarrierID), nullable(o.Code), text)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Drawers lists the drawers that have values.
+func (s *Store) Drawers(ctx context.Context) ([]string, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT DISTINCT drawer FROM drawers ORDER BY drawer")
+	return collect(found, err, func(scan func(...any) error) (name string, err error) { err = scan(&name); return name, err })
+}
+
+// Drawer gives the values of a drawer, by key.
+func (s *Store) Drawer(ctx context.Context, drawer string) ([]bot.StoredValue, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	found, err := s.read.QueryContext(ctx, "SELECT key, value, expires FROM drawers WHERE drawer = ? ORDER BY key", drawer)
+	return collect(found, err, func(scan func(...any) error) (v bot.StoredValue, err error) {
+		var until sql.NullInt64
+		err = scan(&v.Key, &v.Value, &until)
+		if until.Valid {
+			v.Expires = time.UnixMilli(until.Int64).UTC()
+		}
+		return v, err
+	})
+}
