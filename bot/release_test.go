@@ -39,6 +39,9 @@ func (w *world) asked(until time.Time, step time.Duration, down func(time.Time) 
 		if down(w.now) {
 			continue
 		}
+		if err := w.Level(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
 		if _, err := w.Wake(w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}

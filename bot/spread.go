@@ -12,11 +12,13 @@ import (
 	"time"
 )
 
-// spreadAhead is how many days are levelled at once, and spreadEvery how often a
-// day is looked at again when somebody was planned into it since.
+// spreadAhead is how many days are levelled at once, spreadEvery how often a day is
+// looked at again when somebody was planned into it since, and spreadMost bounds
+// what is looked at.
 const (
 	spreadAhead = 14
 	spreadEvery = 15 * time.Minute
+	spreadMost  = 1_000_000
 )
 
 // spreader remembers when the sends were levelled last. It is a saver of work only:
@@ -36,11 +38,14 @@ type load struct {
 	tie     uint64 // orders those who are due on the same day, otherwise each time
 }
 
-// level spreads what is planned by what the nurses of a day can answer
+// Level spreads what is planned by what the nurses of a day can answer
 // ([Service.RowsPerNurse]): who has waited longest goes, and the rest goes on the
 // next day with room. It is stable: run again, it moves nothing. The rows that are
-// to be expected are the plan's (answer rate by alert rate).
-func (b *Bot) level(ctx context.Context) error {
+// to be expected are the plan's (answer rate by alert rate). It may be called at any
+// time, and does its work once a day, and again when somebody was planned into the
+// day since; the first call of a day comes long before its sending hours. It is no
+// part of Wake, which pages nurses and must not wait for it.
+func (b *Bot) Level(ctx context.Context) error {
 	if b.service.RowsPerNurse <= 0 {
 		return nil
 	}
@@ -112,20 +117,25 @@ func (b *Bot) room(day, now time.Time) float64 {
 // overdue is today's.
 func (b *Bot) planned(ctx context.Context, now time.Time) ([][]load, error) {
 	today := b.service.Hours.day(now)
-	due, err := b.store.Due(ctx, today.AddDate(0, 0, spreadAhead), 1<<30)
+	due, err := b.store.Due(ctx, today.AddDate(0, 0, spreadAhead), spreadMost)
 	if err != nil {
 		return nil, err
 	}
-	days := make([][]load, spreadAhead)
-	for _, d := range due {
-		rec, err := b.store.Load(ctx, d.Patient)
-		if err != nil {
-			return nil, err
+	wakes, faults := make([][]Wake, len(due)), make([]error, len(due))
+	atOnce(len(due), func(i int) {
+		var rec Record
+		if rec, faults[i] = b.store.Load(ctx, due[i].Patient); faults[i] == nil {
+			wakes[i] = slices.DeleteFunc(rec.Wakes, func(w Wake) bool { return w.Kind != WakePlan || w.N == 0 })
+		} else if errors.Is(faults[i], ErrNotFound) {
+			faults[i] = nil // she has been erased meanwhile
 		}
-		for _, w := range rec.Wakes {
-			if w.Kind != WakePlan || w.N == 0 {
-				continue
-			}
+	})
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	days := make([][]load, spreadAhead)
+	for i, d := range due {
+		for _, w := range wakes[i] {
 			n := max(0, daysBetween(today, b.service.Hours.day(w.At)))
 			if n >= spreadAhead {
 				continue

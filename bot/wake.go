@@ -24,9 +24,6 @@ func (b *Bot) Wake(ctx context.Context) (int, error) {
 		batch  = 512
 		rounds = 50 // what one patient can want in a minute, and far more
 	)
-	if err := b.level(ctx); err != nil {
-		return 0, err
-	}
 	done := 0
 	var faults []error
 	failed, woken := make(map[string]bool), make(map[string]int)
@@ -65,17 +62,22 @@ const wakingAtOnce = 64
 // wakeAll wakes patients, and gives what came of each.
 func (b *Bot) wakeAll(ctx context.Context, due []Due) []error {
 	faults := make([]error, len(due))
+	atOnce(len(due), func(i int) { faults[i] = b.wakePatient(ctx, due[i].Patient) })
+	return faults
+}
+
+// atOnce does n things, wakingAtOnce of them side by side.
+func atOnce(n int, do func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(wakingAtOnce, len(due)) {
+	for range min(wakingAtOnce, n) {
 		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(due); i = int(next.Add(1)) - 1 {
-				faults[i] = b.wakePatient(ctx, due[i].Patient)
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}
 	wg.Wait()
-	return faults
 }
 
 // wakePatient does what is due for one patient, in one turn.

@@ -157,6 +157,9 @@ func (m *machine) text(t *rapid.T) {
 }
 
 func (m *machine) wake() {
+	if err := m.bot.Level(m.ctx); err != nil {
+		m.t.Fatal(err)
+	}
 	if _, err := m.bot.Wake(m.ctx); err != nil {
 		m.t.Fatal(err)
 	}

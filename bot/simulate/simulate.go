@@ -177,6 +177,9 @@ func (w *world) step() error {
 	if err := w.happen(); err != nil {
 		return err
 	}
+	if err := w.bot.Level(w.ctx); err != nil {
+		return err
+	}
 	for range 20 { // a text can set something off that is due at once
 		if at, ok := w.store.nextDue(); ok && !at.After(w.now) {
 			if _, err := w.bot.Wake(w.ctx); err != nil {
