@@ -270,6 +270,7 @@ type serviceFiles struct {
 	desk      deskFile
 	nations   nationsFile
 	referral  referralFile
+	sheets    sheetsFile
 }
 
 type concernsFile struct {
@@ -294,7 +295,7 @@ type nationsFile struct {
 func (c *checker) service(files map[string][]byte) serviceFiles {
 	s := serviceFiles{concerns: make(map[string]*Concern), concernOf: make(map[string]string)}
 	var concerns concernsFile
-	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations, "service/referral.yaml": &s.referral} {
+	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations, "service/referral.yaml": &s.referral, "service/summary.yaml": &s.sheets} {
 		if files[file] == nil {
 			c.fault(file, 1, "the file is missing")
 			continue
@@ -399,6 +400,7 @@ func (c *checker) required(p *Pack) {
 		}
 	}
 	c.referral(p)
+	c.sheets(p)
 	if len(p.service.nations.Nations) == 0 {
 		c.fault("service/nations.yaml", 1, "there is no nation")
 	}

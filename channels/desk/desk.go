@@ -144,31 +144,33 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		handle page
 		roles  []bot.Role
 	}{
-		"GET /desk/{$}":                 {d.queue, clinical},
-		"GET /desk/hand-over":           {d.handOver, clinical},
-		"GET /desk/call-list":           {d.callList, clinical},
-		"GET /desk/referrals":           {d.board, clinical},
-		"POST /desk/rows/{id}/referral": {d.endReferral, clinical},
-		"GET /desk/rota":                {d.rota, clinical},
-		"POST /desk/rota":               {d.cover, clinical},
-		"GET /desk/labelled":            {d.labelled, leads},
-		"GET /desk/labelled.jsonl":      {d.labelledFile, leads},
-		"GET /desk/rows/{id}":           {d.row, clinical},
-		"GET /desk/rows/{id}/close":     {d.closing, clinical},
-		"POST /desk/rows/{id}/close":    {d.close, clinical},
-		"POST /desk/rows/{id}/looking":  {d.looking, clinical},
-		"GET /desk/rows/{id}/version":   {d.version, clinical},
-		"POST /desk/rows/{id}/draft":    {d.draft, clinical},
-		"GET /desk/patients/{id}":       {d.patient, clinical},
-		"POST /desk/patients/{id}/link": {d.link, clinical},
-		"POST /desk/search":             {d.search, clinical},
-		"GET /desk/events":              {d.events, clinical},
-		"POST /desk/stay":               {d.stay, everybody},
-		"GET /desk/password":            {d.passwordPage, everybody},
-		"POST /desk/password":           {d.changePassword, everybody},
-		"GET /desk/users":               {d.team, administrative},
-		"POST /desk/users":              {d.invite, administrative},
-		"POST /desk/users/disable":      {d.disable, administrative},
+		"GET /desk/{$}":                            {d.queue, clinical},
+		"GET /desk/hand-over":                      {d.handOver, clinical},
+		"GET /desk/call-list":                      {d.callList, clinical},
+		"GET /desk/referrals":                      {d.board, clinical},
+		"POST /desk/rows/{id}/referral":            {d.endReferral, clinical},
+		"GET /desk/rota":                           {d.rota, clinical},
+		"POST /desk/rota":                          {d.cover, clinical},
+		"GET /desk/labelled":                       {d.labelled, leads},
+		"GET /desk/labelled.jsonl":                 {d.labelledFile, leads},
+		"GET /desk/rows/{id}":                      {d.row, clinical},
+		"GET /desk/rows/{id}/close":                {d.closing, clinical},
+		"POST /desk/rows/{id}/close":               {d.close, clinical},
+		"POST /desk/rows/{id}/looking":             {d.looking, clinical},
+		"GET /desk/rows/{id}/version":              {d.version, clinical},
+		"POST /desk/rows/{id}/draft":               {d.draft, clinical},
+		"GET /desk/patients/{id}/sheets/{key}":     {d.sheetPage, clinical},
+		"GET /desk/patients/{id}/sheets/{key}/pdf": {d.sheetPDF, clinical},
+		"GET /desk/patients/{id}":                  {d.patient, clinical},
+		"POST /desk/patients/{id}/link":            {d.link, clinical},
+		"POST /desk/search":                        {d.search, clinical},
+		"GET /desk/events":                         {d.events, clinical},
+		"POST /desk/stay":                          {d.stay, everybody},
+		"GET /desk/password":                       {d.passwordPage, everybody},
+		"POST /desk/password":                      {d.changePassword, everybody},
+		"GET /desk/users":                          {d.team, administrative},
+		"POST /desk/users":                         {d.invite, administrative},
+		"POST /desk/users/disable":                 {d.disable, administrative},
 	} {
 		pages.Handle(pattern, d.signedIn(x.handle, x.roles))
 	}
@@ -368,12 +370,9 @@ func (d *Desk) functions() template.FuncMap {
 		"level": func(l triage.Level) string {
 			return map[triage.Level]string{triage.Emergency: "Emergency", triage.Urgent: "Urgent", triage.Soon: "Soon", triage.Routine: "Routine", triage.None: "None"}[l]
 		},
-		"nhs": func(n string) string {
-			if len(n) != 10 {
-				return n
-			}
-			return n[:3] + " " + n[3:6] + " " + n[6:]
-		},
+		"nhs":       spaced,
+		"metwords":  met,
+		"sheetname": func(key string) string { s, _ := d.Bot.Content().Sheet(key, nil); return s.Title },
 		"age": func(birth string) int {
 			born, err := time.Parse(time.DateOnly, birth)
 			if err != nil {
@@ -386,13 +385,7 @@ func (d *Desk) functions() template.FuncMap {
 			}
 			return age
 		},
-		"day": func(s string) string {
-			t, err := time.Parse(time.DateOnly, s)
-			if err != nil {
-				return s
-			}
-			return t.Format("2 January 2006")
-		},
+		"day":      longDay,
 		"marked":   marked,
 		"clinical": func(r bot.Role) bool { return slices.Contains(clinical, r) },
 		"roles": func() []content.Choice {

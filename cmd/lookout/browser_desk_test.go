@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -104,6 +106,12 @@ func TestTwoNursesOnTheScreen(t *testing.T) {
 	ann.click("a", "Record the outcome")
 	ann.reads("Cancer was ruled out")
 	ann.sound("referral, its outcome")
+	ann.open(js[string](ann, "document.querySelector('.nhsuk-back-link').href"))
+	for _, sheet := range []string{"My summary", "Letter to the GP", "Card for A&E"} {
+		ann.click("a", sheet)
+		ann.until("document.querySelector('.desk-sheet h1')?.innerText===" + strconv.Quote(sheet))
+		ann.sound("sheet, " + strings.ReplaceAll(sheet, "&", ""))
+	}
 	bea.open(url + "/desk/labelled")
 	bea.reads("None yet")
 	bea.sound("read otherwise")
