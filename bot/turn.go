@@ -26,7 +26,7 @@ type turn struct {
 	// unasked says that we begin: what is said now is not an answer to her.
 	unasked  bool
 	released int            // rows to be expected of what this turn sends, in thousandths
-	due      []content.Item // of her plan, as it was first asked for in this turn
+	soon     []content.Item // of her plan, as it was first asked for in this turn
 	ruled    *rules         // when unasked texts may go to her; made when it is asked for
 }
 

@@ -223,22 +223,30 @@ func (t *turn) planNext(justDone string) {
 }
 
 // nextItem is the first item of her plan that is not done and not before her
-// enrolment. It is worked out once a turn.
+// enrolment. What is due soon is worked out once a turn, and what is due later only
+// when nothing is due soon.
 func (t *turn) nextItem() (content.Item, bool) {
-	if t.due == nil {
-		plan, ok := t.bot.content.Plan(t.rec.Patient.Plan)
-		if !ok {
-			return content.Item{}, false
-		}
-		t.due = plan.Due(t.person(), time.Time{}, t.now.In(t.zone()).AddDate(2, 0, 0))
+	plan, ok := t.bot.content.Plan(t.rec.Patient.Plan)
+	if !ok {
+		return content.Item{}, false
 	}
-	for _, item := range t.due {
+	today := t.now.In(t.zone())
+	if t.soon == nil {
+		t.soon = plan.Due(t.person(), time.Time{}, today.AddDate(0, 0, soonDays))
+	}
+	for _, item := range t.soon {
 		if _, done := t.rec.Planned[item.ID]; !done {
 			return item, true
 		}
 	}
+	if later := plan.Due(t.person(), today.AddDate(0, 0, soonDays), today.AddDate(2, 0, 0)); len(later) > 0 {
+		return later[0], true
+	}
 	return content.Item{}, false
 }
+
+// soonDays is a little longer than most of what is planned lies apart.
+const soonDays = 100
 
 // wakePlan sends what is due of her plan, or moves or drops it, with the reason.
 func (t *turn) wakePlan(w Wake) {

@@ -37,7 +37,7 @@ func (b *Bot) SetWishes(ctx context.Context, patient string, w Wishes, by string
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
 		p := &t.rec.Patient
 		p.Zone, p.Nation, p.Wish, p.Quiet = w.Zone, w.Nation, w.Wish, w.Quiet
-		t.ruled, t.due = nil, nil
+		t.ruled, t.soon = nil, nil
 		t.entry(Entry{Kind: EntryStatus, By: by, Why: "when she is texted: " + w.String()})
 		if p.Status == Active {
 			t.planNext("")
@@ -132,7 +132,7 @@ func (b *Bot) SetDates(ctx context.Context, patient string, d Dates, by string) 
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
 		p := &t.rec.Patient
 		p.Profile.Surgery, p.Profile.TabletsStarted, p.Profile.LastMammogram, p.Profile.NextScan = d.Surgery, d.TabletsStarted, d.LastMammogram, d.NextScan
-		t.ruled, t.due = nil, nil
+		t.ruled, t.soon = nil, nil
 		t.entry(Entry{Kind: EntryStatus, By: by, Why: "the days that her plan counts from: " + d.String()})
 		if p.Status == Active {
 			t.planNext("")
