@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Locales that texts can be asked for in. Both is for whose wish is not known yet:
@@ -62,6 +64,8 @@ func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
 			fault(field, "is missing")
 		case len(name) > 100:
 			fault(field, "may have at most 100 characters")
+		case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+			fault(field, "has a character that is no part of a name: a line break, a tab, or one that cannot be read")
 		}
 	}
 	born, err := time.Parse(time.DateOnly, p.BirthDate)

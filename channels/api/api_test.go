@@ -135,6 +135,7 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	h := serve(t)
 	for change, field := range map[[2]string]string{
 		{`"Mary"`, `""`}:                     "given_name",
+		{`"Mary"`, `"Ma\u0000ry"`}:           "given_name",
 		{`"1961-04-30"`, `"30/04/1961"`}:     "birth_date",
 		{`"1961-04-30"`, `"2025-04-30"`}:     "birth_date",
 		{`"999 012 3454"`, `"999 012 3455"`}: "nhs_number",
@@ -150,6 +151,10 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 		if !strings.Contains(text, field) || strings.Contains(text, "flamingo") {
 			t.Errorf("%v: %s, want it to name %s and repeat nothing", change, text, field)
 		}
+	}
+	both := strings.NewReplacer(`"Mary"`, `""`, `"en-GB"`, `"fr"`).Replace(good)
+	if text := call(t, h, router, "POST", "/api/v1/patients", both, 422); !strings.Contains(text, `"field":"given_name"`) || !strings.Contains(text, `"field":"locale"`) {
+		t.Errorf("two fields are wrong, and not both are named: %s", text)
 	}
 	call(t, h, router, "POST", "/api/v1/patients", `{`, 400)
 	call(t, h, router, "POST", "/api/v1/patients", `{"given_name":"`+strings.Repeat("x", 70_000)+`"}`, 413)

@@ -3,9 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
 )
 
 // lookout runs a command line in this process.
@@ -74,6 +78,40 @@ func TestMistypedCommandsSayWhatToDo(t *testing.T) {
 		out, err := lookout(t, "", args...)
 		if err != nil || (len(args) > 1 && !strings.Contains(out, "Example")) {
 			t.Errorf("%v: %v, and no example:\n%s", args, err, out)
+		}
+	}
+}
+
+// Every command, of today and of tomorrow, says how it is used with an example of
+// itself, and refuses a flag that it does not know.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	parser, err := kong.New(&cli{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaves := parser.Model.Leaves(true)
+	if len(leaves) < 10 {
+		t.Fatalf("only %d commands were found", len(leaves))
+	}
+	for _, leaf := range leaves {
+		words := strings.Fields(leaf.Path())
+		args := words[1:] // without the program's name
+		if words[0] != "lookout" {
+			args = words
+		}
+		for i, word := range args { // "import <file>": the command is what comes before
+			if strings.HasPrefix(word, "<") || strings.HasPrefix(word, "[") {
+				args = args[:i]
+				break
+			}
+		}
+		out, err := lookout(t, "", append(slices.Clone(args), "--help")...)
+		if err != nil || !strings.Contains(out, "Example") || !strings.Contains(out, "lookout "+strings.Join(args, " ")) {
+			t.Errorf("lookout %s --help: %v, and no example of itself:\n%s", strings.Join(args, " "), err, out)
+		}
+		_, err = lookout(t, "", append(slices.Clone(args), "--no-such-flag")...)
+		if code := exitCode(err, io.Discard); code != 2 {
+			t.Errorf("lookout %s --no-such-flag: exit code %d, %v", strings.Join(args, " "), code, err)
 		}
 	}
 }

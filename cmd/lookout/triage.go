@@ -24,6 +24,11 @@ type readCmd struct {
 	Content string `help:"A content folder; the embedded pack when not given." placeholder:"DIR"`
 }
 
+// Help is shown by lookout triage read --help.
+func (*readCmd) Help() string {
+	return "Example:\n  lookout triage read < messages.jsonl > readings.jsonl"
+}
+
 // Help is shown by lookout triage --help.
 func (*triageCmd) Help() string {
 	return `Example:
