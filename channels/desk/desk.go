@@ -69,6 +69,8 @@ type Bot interface {
 	Cover(ctx context.Context, day time.Time, names []string) error
 	Reachable(ctx context.Context) ([]bot.Tested, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
+	AuditTail(ctx context.Context, before int64, limit int) ([]bot.AuditEntry, error)
+	AccessTo(ctx context.Context, patient string) ([]bot.AuditEntry, error)
 	Watch(ctx context.Context) <-chan bot.Hint
 	User(ctx context.Context, email string) (bot.User, error)
 	Users(ctx context.Context) ([]bot.User, error)
@@ -161,6 +163,9 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"POST /desk/rows/{id}/draft":               {d.draft, clinical},
 		"GET /desk/patients/{id}/sheets/{key}":     {d.sheetPage, clinical},
 		"GET /desk/patients/{id}/sheets/{key}/pdf": {d.sheetPDF, clinical},
+		"GET /desk/audit":                          {d.auditPage, auditors},
+		"GET /desk/patients/{id}/access":           {d.access, leads},
+		"GET /desk/patients/{id}/access.csv":       {d.accessFile, leads},
 		"GET /desk/patients/{id}":                  {d.patient, clinical},
 		"POST /desk/patients/{id}/link":            {d.link, clinical},
 		"POST /desk/search":                        {d.search, clinical},
@@ -221,6 +226,7 @@ type page func(w http.ResponseWriter, r *http.Request, u bot.User) error
 var (
 	clinical       = []bot.Role{bot.Nurse, bot.Lead}
 	leads          = []bot.Role{bot.Lead}
+	auditors       = []bot.Role{bot.Auditor, bot.Lead}
 	administrative = []bot.Role{bot.Admin}
 	everybody      = []bot.Role{bot.Nurse, bot.Lead, bot.Admin, bot.Auditor}
 )
@@ -246,8 +252,9 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
 		if err == nil && !slices.Contains(roles, u.Role) {
-			if u.Role == bot.Admin && r.URL.Path == "/desk/" {
-				http.Redirect(w, r, "/desk/users", http.StatusSeeOther)
+			first := map[bot.Role]string{bot.Admin: "/desk/users", bot.Auditor: "/desk/audit"}[u.Role]
+			if first != "" && r.URL.Path == "/desk/" {
+				http.Redirect(w, r, first, http.StatusSeeOther)
 				return
 			}
 			err = fmt.Errorf("%w: this page is not for your role (%s)", bot.ErrRefused, u.Role)

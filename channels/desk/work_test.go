@@ -282,7 +282,8 @@ func TestReadsSearchesAndExportsAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, did := range map[string]string{"/desk/": "read queue: all", "/desk/rows/" + o.row: "read patient", "/desk/patients/" + patient: "read patient", "/desk/rows/" + o.row + "/close": "read row",
-		"/desk/hand-over": "read hand-over", "/desk/call-list": "print call list", "/desk/referrals": "read referrals", "/desk/rota": "read rota", "/desk/labelled": "read labelled messages", "/desk/labelled.jsonl": "export labelled messages"} {
+		"/desk/hand-over": "read hand-over", "/desk/call-list": "print call list", "/desk/referrals": "read referrals", "/desk/rota": "read rota", "/desk/labelled": "read labelled messages", "/desk/labelled.jsonl": "export labelled messages",
+		"/desk/audit": "read audit", "/desk/patients/" + patient + "/access": "read access report", "/desk/patients/" + patient + "/access.csv": "export access report"} {
 		before, err := o.bot.AuditLog(t.Context(), 0, 10000)
 		if err != nil {
 			t.Fatal(err)
@@ -318,5 +319,29 @@ func TestTextIsCheckedFirst(t *testing.T) {
 	}
 	if c, err := o.bot.Case(t.Context(), strings.Split(o.row, bot.RowMark)[0]); err != nil || strings.Contains(c.Moments[len(c.Moments)-1].Text, "Notwithstanding") {
 		t.Errorf("%v: it was sent", err)
+	}
+}
+
+// An auditor sees who read and did what, and no word of a patient's; a person may have
+// what was read and done of her.
+func TestAuditPages(t *testing.T) {
+	o := newOffice(t)
+	o.get(o.browser("ann@example.org"), "/desk/rows/"+o.row)
+	patient := strings.Split(o.row, bot.RowMark)[0]
+	al := o.browser("al@example.org")
+	if status, page := o.get(al, "/desk/"); status != 200 || !strings.Contains(page, "read patient") || !strings.Contains(page, "ann@example.org") || strings.Contains(page, "Zebedeemarker") || strings.Contains(page, "lump") {
+		t.Errorf("%d: an auditor's first page:\n%s", status, page)
+	}
+	for _, path := range []string{"/desk/rows/" + o.row, "/desk/patients/" + patient, "/desk/patients/" + patient + "/access", "/desk/call-list"} {
+		if status, page := o.get(al, path); status != 403 || strings.Contains(page, "Zebedeemarker") {
+			t.Errorf("%s: %d, an auditor sees a patient", path, status)
+		}
+	}
+	lead := o.browser("bea@example.org")
+	if status, file := o.get(lead, "/desk/patients/"+patient+"/access.csv"); status != 200 || !strings.Contains(file, "ann@example.org,read patient") {
+		t.Errorf("her access report: %d %s", status, file)
+	}
+	if status, _ := o.get(lead, "/desk/patients/nobody/access"); status != 404 {
+		t.Errorf("of nobody: %d", status)
 	}
 }

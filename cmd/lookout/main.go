@@ -27,6 +27,7 @@ type cli struct {
 	Flows    flowsCmd    `cmd:"" help:"Check, draw or play the flows."`
 	Content  contentCmd  `cmd:"" help:"Copy, review, compare, sign and show the content: every word and rule."`
 	Users    usersCmd    `cmd:"" help:"Manage who may sign in at the desk."`
+	Audit    auditCmd    `cmd:"" help:"Verify the audit."`
 	Patients patientsCmd `cmd:"" help:"Enrol people from a file, see what a person's plan will send, set when she wishes to be texted."`
 	Simulate simulateCmd `cmd:"" help:"Run made-up patients through months in seconds: the queue, the cost and the nurse hours to expect."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring everything from one store to another, a file or Redis, and compare the two."`

@@ -237,6 +237,8 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 				}
 				return err
 			}},
+		{Name: "seal", Every: "@every 1m", AtStart: true, Why: "the audit's chain is written down, so that no entry before it can be changed unseen",
+			Run: p.bot.SealAudit},
 		{Name: "tidy", Every: "@every 1h", Why: "sessions and links that have run out are removed",
 			Run: func(ctx context.Context) error { _, err := p.store.Sweep(ctx, now()); return err }},
 	}
