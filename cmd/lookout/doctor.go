@@ -56,8 +56,8 @@ func (c *doctorCmd) Run(e *env) error {
 		if err == nil {
 			report("calendar", calendarAhead(pack, team, e.now()), "bank holidays of "+team.Nation+" are known until "+pack.HolidaysUntil(team.Nation).Format(time.DateOnly))
 		}
-		if err == nil && len(team.Duty) == 0 {
-			report("paging", errors.New("nobody is on the paging list: an emergency would page nobody: set service.duty"), "")
+		for _, lack := range s.lacks() {
+			report("patients", errors.New(lack), "")
 		}
 	}
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {

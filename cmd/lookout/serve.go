@@ -44,6 +44,9 @@ func (c *serveCmd) Run(e *env) error {
 		return fmt.Errorf("no clinician has signed this content (%s): have it signed (lookout content sign), or serve it with --unsigned, by name", pack.Digest())
 	}
 	log := slog.New(slog.NewTextHandler(e.err, nil))
+	for _, lack := range s.lacks() {
+		log.Warn(lack)
+	}
 	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
 	if err != nil {
 		return err

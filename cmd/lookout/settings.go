@@ -139,6 +139,29 @@ func loadSettings(path string, e *env) (*settings, error) {
 
 const defaultSettings = "lookout.yaml"
 
+// What texts say where a service has not said it: true anywhere, and no help.
+const (
+	unnamed      = "Your NHS breast nurses"
+	noNurseLine  = "your nurses' number"
+	noCancerLine = "the number on your chemotherapy card"
+)
+
+// lacks says what a service can be served without, and no patient should be: `lookout
+// serve` warns of it, and the doctor calls it a fault.
+func (s *settings) lacks() []string {
+	v := &s.Service
+	var out []string
+	if len(v.Duty) == 0 {
+		out = append(out, "nobody is on the paging list: an emergency would page nobody: set service.duty")
+	}
+	for _, x := range []struct{ name, value, instead string }{{"name", v.Name, unnamed}, {"nurse_line", v.NurseLine, noNurseLine}, {"cancer_line", v.CancerLine, noCancerLine}} {
+		if x.value == x.instead {
+			out = append(out, fmt.Sprintf("service.%s is not set: people would be told %q", x.name, x.instead))
+		}
+	}
+	return out
+}
+
 // defaults fills in what is not set.
 func (s *settings) defaults() {
 	fill := func(to *string, value string) {
@@ -160,11 +183,11 @@ func (s *settings) defaults() {
 	}
 	v := &s.Service
 	fill(&v.ID, "anytown")
-	fill(&v.Name, "Your NHS breast nurses")
+	fill(&v.Name, unnamed)
 	fill(&v.Nation, "england-and-wales")
 	fill(&v.TimeZone, "Europe/London")
-	fill(&v.NurseLine, "your nurses' number")
-	fill(&v.CancerLine, "the number on your chemotherapy card")
+	fill(&v.NurseLine, noNurseLine)
+	fill(&v.CancerLine, noCancerLine)
 	fill(&v.SendFrom, "10:00")
 	fill(&v.SendUntil, "16:00")
 	fill(&v.SendBefore, "1h")
