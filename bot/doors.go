@@ -150,6 +150,9 @@ type User struct {
 	Password string    `json:"password"` // argon2id, PHC string; empty: has not chosen one yet
 	Created  time.Time `json:"created"`
 	Disabled bool      `json:"disabled,omitempty"`
+	TOTP     string    `json:"totp,omitempty"`      // the secret of her second factor, base32
+	TOTPStep int64     `json:"totp_step,omitempty"` // of the last code that she used: it counts once
+	Epoch    int       `json:"epoch,omitempty"`     // raised to end every session of hers
 }
 
 // Role is what a user may do.

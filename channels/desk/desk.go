@@ -171,6 +171,10 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"POST /desk/search":                        {d.search, clinical},
 		"GET /desk/events":                         {d.events, clinical},
 		"POST /desk/stay":                          {d.stay, everybody},
+		"GET /desk/second-factor":                  {d.secondFactor, everybody},
+		"POST /desk/second-factor":                 {d.changeSecond, everybody},
+		"GET /desk/second-factor.png":              {d.secondPicture, everybody},
+		"POST /desk/sign-out-everywhere":           {d.signOutEverywhere, everybody},
 		"GET /desk/password":                       {d.passwordPage, everybody},
 		"POST /desk/password":                      {d.changePassword, everybody},
 		"GET /desk/users":                          {d.team, administrative},
@@ -186,6 +190,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	pages.HandleFunc("POST /desk/welcome", d.welcome)
 	pages.HandleFunc("GET /desk/sign-in", d.signInPage)
 	pages.HandleFunc("POST /desk/sign-in", d.signIn)
+	pages.HandleFunc("POST /desk/code", d.code)
 	pages.HandleFunc("POST /desk/sign-out", d.signOut)
 	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })
 	awake, asleep := d.sessions.LoadAndSave(pages), d.background.LoadAndSave(pages)

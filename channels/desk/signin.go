@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -109,6 +110,10 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Next": next, "Fault": "The e-mail address or the password is not right."})
 		return
 	}
+	if u.TOTP != "" {
+		d.askCode(w, r, u, next)
+		return
+	}
 	d.begin(w, r, u)
 }
 
@@ -137,10 +142,10 @@ func nextPage(path string) string {
 	return path
 }
 
-// fingerprint ties a session to the password that it began with: whoever changes
-// hers is signed out everywhere else.
+// fingerprint ties a session to what it began with: whoever changes her password or
+// her second factor is signed out everywhere else.
 func fingerprint(u bot.User) string {
-	sum := sha256.Sum256([]byte(u.Password))
+	sum := sha256.Sum256([]byte(u.Password + "\x00" + u.TOTP + "\x00" + strconv.Itoa(u.Epoch)))
 	return hex.EncodeToString(sum[:8])
 }
 

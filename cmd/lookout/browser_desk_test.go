@@ -30,6 +30,11 @@ func TestCloseInEightPresses(t *testing.T) {
 	desk.sound("queue, closed with a way back")
 	desk.click("button", "Take it back")
 	desk.reads("Held by Ann Price")
+	for path, words := range map[string]string{"second-factor": "Switch it on", "password": "Sign out everywhere"} {
+		desk.open(url + "/desk/" + path)
+		desk.reads(words)
+		desk.sound("your " + path)
+	}
 }
 
 // Two nurses at once: one hands over to the other, each sees what the other does, and
