@@ -119,9 +119,10 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 		}
 		return x.OpenedAt.Compare(y.OpenedAt)
 	})
+	gone := false // taken or closed since it was looked for
 	err = b.turn(ctx, row.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
 		r := t.rowByID(row.ID)
-		if r == nil {
+		if gone = r == nil || r.State != Open; gone {
 			return errNothing
 		}
 		id := "page.acked"
@@ -138,6 +139,9 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 		t.answerNurse(id, in.From, b.pageVars(r))
 		return nil
 	})
+	if err == nil && gone {
+		err = b.nothingPaged(ctx, in, duty)
+	}
 	return true, err
 }
 

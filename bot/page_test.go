@@ -3,6 +3,7 @@ package bot_test
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/sqlitestore"
 	"lookout/flows/triage"
 )
 
@@ -106,5 +108,70 @@ func TestPageGoesByEveryWay(t *testing.T) {
 				t.Errorf("%q was paged though the row is taken", got)
 			}
 		})
+	}
+}
+
+// faster is a store in which a colleague acts while a nurse's word is looked up.
+type faster struct {
+	bot.Store
+	act func()
+}
+
+func (f *faster) Queue(ctx context.Context, filter bot.QueueFilter) ([]bot.Row, error) {
+	rows, err := f.Store.Queue(ctx, filter)
+	if act := f.act; act != nil && len(rows) > 0 {
+		f.act = nil
+		act()
+	}
+	return rows, err
+}
+
+// A nurse whose colleague takes the row in the moment in which she answers is told
+// that nothing waits for her: her word is never left without an answer.
+func TestAckThatComesAMomentLateIsAnswered(t *testing.T) {
+	const nurse, her = "+447700900900", "+447700900101"
+	at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+	out := &carrier{text: map[string]string{}, dead: map[string]bool{}}
+	outlets := map[string]bot.Outlet{"sms": {Sender: out, Lease: time.Minute}}
+	first, team := newBot(t, &at, outlets)
+	team.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: "sms", At: nurse}}}}
+	store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "lookout.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	between := &faster{Store: store}
+	b, err := bot.New(t.Context(), bot.Config{Store: between, Content: first.Content(), Service: team, PublicURL: "http://x", Outlets: outlets, Now: func() time.Time { return at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receive := func(from, id, words string) {
+		t.Helper()
+		if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: from}, Text: words, CarrierID: id}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: her, TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	receive(her, "SM1", "I cant breathe, chest pain")
+	rows, err := b.Queue(t.Context(), bot.QueueFilter{})
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	between.act = func() {
+		if _, err := b.Take(t.Context(), bot.Act{Row: rows[0].ID, By: "bea"}); err != nil {
+			t.Error(err)
+		}
+	}
+	receive(nurse, "SM2", "ACK")
+	if !strings.Contains(out.text[nurse], "nothing waits") {
+		t.Errorf("she was answered: %q", out.text[nurse])
+	}
+	if row, err := b.Row(t.Context(), rows[0].ID); err != nil || row.AckedBy != "" || row.ClaimedBy != "bea" {
+		t.Errorf("%+v, %v", row, err)
 	}
 }
