@@ -78,6 +78,9 @@ func (s *Store) keepChecking(ctx context.Context) {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	for {
+		if err := s.mendAfterFailOver(ctx); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("whether a fail-over lost what leads to people is not known yet", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -18,9 +18,9 @@ import (
 // makes them superfluous, so that what is cut short is done by a later sweep.
 type leavings struct {
 	who
-	Carriers []string `json:"c,omitempty"` // carrier's ids of her messages
-	Keys     []string `json:"k,omitempty"` // idempotency keys
-	Held     []string `json:"h,omitempty"` // "CHANNEL RECIPIENT MESSAGE" of each message that was not settled
+	Carriers map[string]string `json:"c,omitempty"` // carrier's id → message of hers
+	Keys     []string          `json:"k,omitempty"` // idempotency keys
+	Held     []string          `json:"h,omitempty"` // "CHANNEL RECIPIENT MESSAGE" of each message that was not settled
 }
 
 // Erase removes everything of a patient, and then has the servers write their
@@ -99,11 +99,12 @@ func (s *Store) leavingsOf(ctx context.Context, patient string) (left leavings, 
 		return left, nil, "", err
 	}
 	left.Keys, _ = done.done.StringSlice()
+	left.Carriers = make(map[string]string)
 	for field, value := range pairs(messages) {
 		n, what, _ := strings.Cut(field, ":")
 		switch what {
 		case "c":
-			left.Carriers = append(left.Carriers, value)
+			left.Carriers[value] = patient + bot.MessageMark + n
 		case "s":
 			st, err := parseStanding(value)
 			if err != nil {
@@ -156,7 +157,7 @@ func (s *Store) takeOut(ctx context.Context, sl slot, name, text string) error {
 		channel, at, _ := strings.Cut(a, "\x00")
 		out = append(out, scriptLeave.call([]string{s.keys.at(service, bot.Address{Channel: channel, At: at})}, patient, version))
 	}
-	for _, id := range left.Carriers {
+	for id := range left.Carriers {
 		out = append(out, plain("hdel", s.keys.carrier(id), id))
 	}
 	for _, h := range left.Held {

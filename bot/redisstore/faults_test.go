@@ -372,8 +372,9 @@ func move(t *testing.T, sl slot, nodes []*storetest.Redis) {
 		}
 		must(source.Do(ctx, args...).Err())
 	}
-	for _, c := range []*redis.Client{target, source} {
-		must(c.Do(ctx, "cluster", "setslot", hash, "node", targetID).Err())
+	must(target.Do(ctx, "cluster", "setslot", hash, "node", targetID).Err())
+	for _, node := range nodes { // all are told, as redis-cli does
+		must(client(t, node.Addr).Do(ctx, "cluster", "setslot", hash, "node", targetID).Err())
 	}
 }
 

@@ -139,6 +139,9 @@ func (k keys) whole(name string) string { return k.prefix + ":{whole}:" + name }
 // format: string, the number of the format (schema).
 func (k keys) format() string { return k.whole("schema") }
 
+// mended: string, the run ids of the servers of a Cluster for which what leads to people was looked over.
+func (k keys) mended() string { return k.whole("mended") }
+
 // probe: string, written and read back by the checks.
 func (k keys) probe() string { return k.whole("probe") }
 

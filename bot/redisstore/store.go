@@ -167,14 +167,14 @@ func (s *Store) checkFormat(ctx context.Context) error {
 
 // Close waits for what is under way. Everything after it is bot.ErrUnavailable.
 func (s *Store) Close() error {
+	s.stop()
+	s.checks.Wait() // before the lock: they make calls too
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil
 	}
 	s.closed = true
-	s.stop()
-	s.checks.Wait()
 	return s.servers.close()
 }
 

@@ -2,12 +2,12 @@
 -- Who has it already keeps her place; who is new comes last.
 -- KEYS  1 at
 -- ARGV  1 patient  2 version
--- returns 1
+-- returns 1: she was not there, 0: she was
 local has = redis.call('HGET', KEYS[1], ARGV[1])
 local place, version
 if has then
   place, version = string.match(has, '^(%d+) (%d+)$')
-  if tonumber(version) >= tonumber(ARGV[2]) then return 1 end
+  if tonumber(version) >= tonumber(ARGV[2]) then return 0 end
 else
   local last = 0
   for _, other in ipairs(redis.call('HVALS', KEYS[1])) do
@@ -16,4 +16,4 @@ else
   place = string.format('%.0f', last + 1)
 end
 redis.call('HSET', KEYS[1], ARGV[1], place .. ' ' .. ARGV[2])
-return 1
+return has and 0 or 1

@@ -1,0 +1,88 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"lookout/bot"
+)
+
+// A server of a Cluster that lost what leads to people gets it back from the
+// people's own slots, when it is another than before or was started again.
+func TestMendsAfterAFailOver(t *testing.T) {
+	nodes, url := aCluster(t, 3, nil)
+	s := openAt(t, url, Options{})
+	ctx := t.Context()
+	const people = 30
+	number := func(i int) bot.Address { return bot.Address{Channel: "sms", At: fmt.Sprintf("+44770090%04d", i)} }
+	for i := range people {
+		c := note(fmt.Sprintf("a-p%d", i), fmt.Sprintf("in:SM%d", i))
+		c.Record.Patient.Addresses = []bot.Address{number(i)}
+		c.Send = []bot.Outgoing{{ID: c.Record.Patient.ID + "-m1", To: number(i), CreatedAt: t0}}
+		if err := s.Commit(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claimed, err := s.ClaimOutgoing(ctx, "sms", t0, time.Minute, people)
+	if err != nil || len(claimed) != people {
+		t.Fatalf("%d claimed, %v", len(claimed), err)
+	}
+	for _, o := range claimed {
+		if err := s.Settle(ctx, bot.Settlement{ID: o.ID, Fence: o.Fence, State: bot.OutSent, CarrierID: "C" + o.ID, At: t0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As after a fail-over of every server at once: nothing that leads to people is left.
+	err = s.servers.masters(ctx, func(ctx context.Context, c *redis.Client) error {
+		all, err := c.Keys(ctx, "*").Result()
+		if err != nil {
+			return err
+		}
+		for _, k := range all {
+			if strings.Contains(k, ":at:") || strings.HasSuffix(k, "}:keys") || strings.HasSuffix(k, "}:carrier") {
+				if err := c.Del(ctx, k).Err(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := s.PatientsAt(ctx, "a", number(7)); err != nil || len(at) != 0 {
+		t.Fatalf("%v, %v: nothing was lost", at, err)
+	}
+	nodes[1].Kill()
+	nodes[1].Again(t)
+	nodes[1].Await(t, "Cluster state changed: ok", 0)
+	for {
+		s.checkSoon() // as a failed write does
+		if at, err := s.PatientsAt(ctx, "a", number(people-1)); err == nil && len(at) == 1 {
+			break
+		}
+		if err := pause(ctx, askAgain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := s.mend(ctx); err != nil || n != 0 {
+		t.Errorf("mended again: %d, %v", n, err)
+	}
+	for i := range people {
+		id := fmt.Sprintf("a-p%d", i)
+		if at, err := s.PatientsAt(ctx, "a", number(i)); err != nil || len(at) != 1 || at[0] != id {
+			t.Errorf("at her number: %v, %v", at, err)
+		}
+		if seen, err := s.Seen(ctx, fmt.Sprintf("in:SM%d", i)); err != nil || !seen {
+			t.Errorf("her key: %v, %v", seen, err)
+		}
+		if o, err := s.OutgoingByCarrier(ctx, "C"+id+"-m1"); err != nil || o.Patient != "" || o.ID != id+"-m1" {
+			t.Errorf("her message: %v, %v", o.ID, err)
+		}
+	}
+}
