@@ -104,14 +104,7 @@ func (b *Bot) load(ctx context.Context, patient string) (Record, error) {
 	return rec, err
 }
 
-// Thread gives what she wrote and what she was sent, with Seq above after, oldest
-// first: what she herself may see.
-func (b *Bot) Thread(ctx context.Context, patient string, after int64, limit int) ([]Moment, error) {
-	return b.moments(ctx, patient, after, limit, func(e Entry) bool {
-		return e.Kind == EntryIn || (e.Kind == EntryOut && e.Ref != "")
-	})
-}
-
+// moments gives lines of her timeline, those that keep keeps (nil: all).
 func (b *Bot) moments(ctx context.Context, patient string, after int64, limit int, keep func(Entry) bool) ([]Moment, error) {
 	entries, err := b.store.Journal(ctx, patient, after, 0)
 	if err != nil {
@@ -135,46 +128,6 @@ func (b *Bot) moments(ctx context.Context, patient string, after int64, limit in
 		}
 	}
 	return out, nil
-}
-
-// OpenQuestion gives the choices of the question that waits for her, for a
-// channel that can show them as buttons; none when nothing waits or any words do.
-func (b *Bot) OpenQuestion(ctx context.Context, patient string) (kind string, options []string, err error) {
-	rec, err := b.load(ctx, patient)
-	if err != nil || !rec.Talk.Active() {
-		return "", nil, err
-	}
-	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec}
-	if t.pack, err = b.pack(ctx, rec.Talk.Pack); err != nil {
-		return "", nil, err
-	}
-	q := t.question()
-	if q == nil {
-		return "", nil, nil
-	}
-	for _, o := range q.Options {
-		options = append(options, o.Label)
-	}
-	return string(q.Kind), options, nil
-}
-
-// PromiseTo says by when somebody will ring her, in her language; "" when
-// nothing of hers is open.
-func (b *Bot) PromiseTo(ctx context.Context, patient string) (string, error) {
-	rec, err := b.load(ctx, patient)
-	if err != nil {
-		return "", err
-	}
-	var first time.Time
-	for _, row := range rec.Rows {
-		if row.State != Closed && !row.Spoke && (first.IsZero() || row.DueAt.Before(first)) {
-			first = row.DueAt
-		}
-	}
-	if first.IsZero() {
-		return "", nil
-	}
-	return b.service.ByWords(first, b.now(), rec.Patient.Locale), nil
 }
 
 // Find looks people up by name, NHS number, telephone number or birth date.
@@ -218,6 +171,8 @@ func (t *turn) tell(s Saying) error {
 		return fmt.Errorf("%w: she has stopped texts; ring her instead", ErrRefused)
 	case p.Status == Ended:
 		return fmt.Errorf("%w: her follow-up has ended; no texts go to her", ErrRefused)
+	case s.Channel != "" && !slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Channel == s.Channel }):
+		return fmt.Errorf("%w: she cannot be reached that way", ErrRefused)
 	case t.channel() == "":
 		return fmt.Errorf("%w: no number is known for her; ring her instead", ErrRefused)
 	}
@@ -282,7 +237,7 @@ func (b *Bot) NewLink(ctx context.Context, patient string) (string, error) {
 	return b.linkBase + "/chat?k=" + token, nil
 }
 
-// SendLink texts her a one-time link to her chat.
+// SendLink texts her a one-time link to her chat, to her telephone, wherever she wrote last.
 func (b *Bot) SendLink(ctx context.Context, patient, by string) error {
 	if _, err := b.load(ctx, patient); err != nil {
 		return err

@@ -108,6 +108,7 @@ type Saying struct {
 	TextID  string            // an approved text …
 	Vars    map[string]string // … with what it needs, or
 	Words   string            // her own words
+	Channel string            // optional: by this channel, wherever she wrote last
 }
 
 // Case is what the desk shows of one person.

@@ -23,6 +23,7 @@ type turn struct {
 	pack   *content.Pack // of the open talk, or the current one
 	hints  []Hint
 	says   []saying // texts to her, in order, that are not put into messages yet
+	via    string   // the channel that they go by; "": see channel
 	// unasked says that we begin: what is said now is not an answer to her.
 	unasked  bool
 	released int            // rows to be expected of what this turn sends, in thousandths
@@ -177,6 +178,9 @@ func (t *turn) render(pack *content.Pack, id, locale string, vars map[string]str
 // we begin goes to the first address that she has, which reaches her anywhere.
 func (t *turn) channel() string {
 	p := &t.rec.Patient
+	if t.via != "" {
+		return t.via
+	}
 	if _, ok := p.Address(p.Channel); ok && !t.unasked {
 		return p.Channel
 	}

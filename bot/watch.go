@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// watchers passes hints on to everybody who watches. It never blocks a commit:
-// a reader that is behind loses hints, and looks at the store anyway.
+// watchers passes hints on to everybody who watches. It never blocks a commit: what
+// a reader that is behind has not taken becomes one zero [Hint].
 type watchers struct {
 	mu   sync.Mutex
 	next int
@@ -58,7 +58,15 @@ func (w *watchers) tell(hint Hint) {
 	for _, to := range w.to {
 		select {
 		case to <- hint:
+			continue
 		default:
 		}
+		for len(to) > 0 { // only the reader takes from it meanwhile
+			select {
+			case <-to:
+			default:
+			}
+		}
+		to <- Hint{}
 	}
 }

@@ -81,7 +81,7 @@ var Placeholders = map[string]string{
 	"given_name": "Persephone-Anne", "service": "Anytown NHS breast nurses", "nurse_line": "01632 960 0000", "cancer_line": "01632 960 0000",
 	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
 	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
-	"since": "10:30am", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
+	"since": "10:30am", "code": "123456", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
 }
 
 var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -342,7 +342,7 @@ func (c *checker) calendar(files map[string][]byte) map[string]map[string]string
 // requiredTexts are those that package bot says by name.
 var requiredTexts = []string{
 	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added",
-	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "page.emergency", "page.acked", "page.passed", "page.nothing",
+	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "link.code", "visitor.other", "visitor.crisis", "page.emergency", "page.acked", "page.passed", "page.nothing",
 	"page.check", "page.promise", "page.unreachable", "promise.missed", "promise.emergency", "desk.expected",
 	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
 }

@@ -4,26 +4,28 @@
 // the same message handed in twice counts once; after any cut the page takes up
 // where it was; every page works without JavaScript. Before she has shown who she
 // is, a page holds no name and no history; nothing of hers is in an address after
-// the first. It refuses to know what a message means and how it is kept.
+// the first. No page of ours runs a script or a style that is not a file of ours, and
+// none shows in the frame of a page that is not on the service's list. It refuses to
+// know what a message means and how it is kept.
+//
+// assets/chat.ts is the element <lookout-chat>, bundled into assets/chat.js; docs/chat.md
+// says how the two halves speak.
 package widget
 
 import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,19 +36,26 @@ import (
 	"lookout/bot"
 )
 
+//go:generate go test -run TestBundleIsFresh -write
+
 // Channel is the name under which the bot knows this door.
 const Channel = "chat"
 
-//go:embed assets
+//go:embed assets/*.css assets/*.js assets/*.html assets/*.json
 var files embed.FS
 
 // Bot is what the chat asks of the bot.
 type Bot interface {
 	Receive(ctx context.Context, in bot.Inbound) error
+	Hers(ctx context.Context, patient string, after int64) (bot.Hers, error)
 	Thread(ctx context.Context, patient string, after int64, limit int) ([]bot.Moment, error)
 	Patient(ctx context.Context, id string) (bot.Patient, error)
-	PromiseTo(ctx context.Context, patient string) (string, error)
-	OpenQuestion(ctx context.Context, patient string) (kind string, options []string, err error)
+	User(ctx context.Context, email string) (bot.User, error)
+	SetLanguage(ctx context.Context, patient, locale, by string) error
+	Advise(ctx context.Context, words, locale string) (bot.Advice, error)
+	Signs(ctx context.Context, locale string) (string, error)
+	TextCode(ctx context.Context, at bot.Address, code string, keep func(patients []string) error) error
+	Vouched(ctx context.Context, who, once string) (patient string, err error)
 	Watch(ctx context.Context) <-chan bot.Hint
 	Service() *bot.Service
 }
@@ -64,41 +73,77 @@ type Config struct {
 	Bot       Bot
 	Values    Values
 	PublicURL string
-	Now       func() time.Time
-	Log       *slog.Logger
-	Stopping  <-chan struct{} // closed when open sockets shall let go
+	Origins   []string       // of the hospital's pages that may show the chat in a frame
+	Proxies   []netip.Prefix // of our own, whose word on where a request came from counts
+	VouchKey  string         // shared with a hospital's page that vouches for people; "": none does
+	// PhoneChannel is the bot's name of telephones, and ParseNumber reads a number as
+	// people write it.
+	PhoneChannel string
+	ParseNumber  func(text string) (string, error)
+	Now          func() time.Time
+	Log          *slog.Logger
+	Stopping     <-chan struct{} // closed when open sockets shall let go
 }
 
 // Chat serves /chat.
 type Chat struct {
 	Config
 	pages   *template.Template
+	words   map[string]map[string]string // by language and key
 	csrf    *http.CrossOriginProtection
 	upgrade websocket.Upgrader
 	secure  bool
+	policy  string
+	hub     hub
 	mu      sync.Mutex
 	limits  map[string]*rate.Limiter
+	texting sync.WaitGroup // codes on their way
 }
 
-// New makes the chat. Its templates are checked here.
+// New makes the chat. Its templates and words are checked here.
 func New(c Config) (*Chat, error) {
 	public, err := url.Parse(c.PublicURL)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
-	w := &Chat{Config: c, csrf: http.NewCrossOriginProtection(), secure: public.Scheme == "https", limits: make(map[string]*rate.Limiter)}
-	w.upgrade = websocket.Upgrader{HandshakeTimeout: 5 * time.Second, ReadBufferSize: 1024, WriteBufferSize: 1024,
+	w := &Chat{Config: c, csrf: http.NewCrossOriginProtection(), secure: public.Scheme == "https", limits: make(map[string]*rate.Limiter), hub: hub{persons: make(map[string][]*client)}}
+	w.upgrade = websocket.Upgrader{HandshakeTimeout: 5 * time.Second, ReadBufferSize: 512, WriteBufferSize: 1024, WriteBufferPool: &buffers,
 		CheckOrigin: func(r *http.Request) bool {
 			origin, err := url.Parse(r.Header.Get("Origin"))
 			return err == nil && origin.Host != "" && (origin.Host == public.Host || origin.Host == r.Host)
 		}}
+	frames := "'none'"
+	if len(c.Origins) > 0 {
+		frames = strings.Join(c.Origins, " ")
+	}
+	// form-action also holds for where a form's answer leads: "leave this page" leads away.
+	w.policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' blob:; worker-src 'self'; base-uri 'none'; form-action 'self' https://www.bbc.co.uk; frame-ancestors " + frames
+	if w.words, err = loadWords(); err != nil {
+		return nil, fmt.Errorf("chat: %w", err)
+	}
 	zone := c.Bot.Service().Location
-	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }}).
+	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "scale": scale, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
 		Option("missingkey=error").ParseFS(files, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-c.Stopping; cancel() }()
+	go w.hub.listen(c.Bot.Watch(ctx))
 	return w, nil
+}
+
+// scale lists the numbers of a scale.
+func scale(q bot.Asking) []int {
+	from, to := int(q.Min), int(q.Max)
+	if to == 0 {
+		to = 10
+	}
+	var out []int
+	for n := from; n <= to && len(out) < 21; n++ {
+		out = append(out, n)
+	}
+	return out
 }
 
 // Register puts the chat's addresses on a mux.
@@ -106,91 +151,71 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /chat", c.page)
 	pages.HandleFunc("POST /chat/open", c.open)
+	pages.HandleFunc("POST /chat/code", c.askCode)
+	pages.HandleFunc("POST /chat/code/open", c.openByCode)
+	pages.HandleFunc("POST /chat/vouch", c.vouch)
 	pages.HandleFunc("POST /chat/say", c.say)
-	pages.HandleFunc("GET /chat/thread", c.thread)
+	pages.HandleFunc("POST /chat/ask", c.ask)
+	pages.HandleFunc("GET /chat/news", c.poll)
+	pages.HandleFunc("GET /chat/earlier", c.earlier)
 	pages.HandleFunc("GET /chat/ws", c.socket)
 	pages.HandleFunc("POST /chat/leave", c.leave)
-	pages.HandleFunc("GET /chat/widget.js", c.widget)
-	for _, name := range []string{"chat.css", "chat.js"} {
-		pages.HandleFunc("GET /chat/"+name, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "public, max-age=3600")
-			http.ServeFileFS(w, r, files, "assets/"+name)
-		})
-	}
+	pages.HandleFunc("POST /chat/language", c.speak)
+	pages.HandleFunc("GET /chat/widget.js", c.script)
+	pages.HandleFunc("GET /chat/chat.css", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		http.ServeFileFS(w, r, files, "assets/chat.css")
+	})
 	handler := c.csrf.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
-		head.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		head.Set("Content-Security-Policy", c.policy)
 		head.Set("Referrer-Policy", "no-referrer")
 		head.Set("X-Content-Type-Options", "nosniff")
+		head.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		head.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		pages.ServeHTTP(w, r)
 	}))
 	mux.Handle("/chat", handler)
 	mux.Handle("/chat/", handler)
 }
 
-// widget is the script for a hospital's own page, with what it says of this service.
-func (c *Chat) widget(w http.ResponseWriter, r *http.Request) {
-	script, err := files.ReadFile("assets/widget.js")
+// maxForm bounds what a page may send at once, in bytes.
+const maxForm = 64 << 10
+
+// script is the element, for our own page and for a hospital's, with what it says
+// of this service.
+func (c *Chat) script(w http.ResponseWriter, r *http.Request) {
+	script, err := files.ReadFile("assets/chat.js")
 	var team []byte
 	if err == nil {
 		s := c.Bot.Service()
-		team, err = json.Marshal(map[string]string{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat"})
+		team, err = json.Marshal(map[string]any{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat", "origins": c.Origins, "away": harmless})
 	}
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	w.Write(bytes.Replace(script, []byte("const team = {};"), append(append([]byte("const team = "), team...), ';'), 1))
+	w.Header().Set("Cache-Control", "public, max-age=600")
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
+	w.Write(bytes.Replace(script, []byte("LOOKOUT_TEAM"), team, 1))
 }
 
-// The drawers of links, of tries with a link, and of sessions. Tokens are kept hashed.
-const (
-	drawerLinks    = "chat-link"
-	drawerSessions = "chat-session"
-	cookieName     = "lookout_chat"
-	sessionLives   = 30 * 24 * time.Hour
-	maxTries       = 5
-)
+// gone says whether an error means that something is not there, and nothing worse.
+func (c *Chat) gone(err error) bool { return errors.Is(err, bot.ErrNotFound) }
 
-func hashed(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:])
-}
-
-// who gives the patient whose session the request carries, or "".
-func (c *Chat) who(r *http.Request) (string, error) {
-	cookie, err := r.Cookie(cookieName)
-	if err != nil {
-		return "", nil
-	}
-	value, err := c.Values.Value(r.Context(), drawerSessions, hashed(cookie.Value), c.Now())
-	if errors.Is(err, bot.ErrNotFound) {
-		return "", nil
-	}
-	return string(value), err
-}
-
-// allow bounds how often something may happen: burst at once, then one each every.
-func (c *Chat) allow(key string, every time.Duration, burst int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.limits) > 100_000 {
-		c.limits = make(map[string]*rate.Limiter)
-	}
-	l := c.limits[key]
-	if l == nil {
-		l = rate.NewLimiter(rate.Every(every), burst)
-		c.limits[key] = l
-	}
-	return l.AllowN(c.Now(), 1)
-}
-
-func (c *Chat) show(w http.ResponseWriter, status int, page string, v map[string]any) {
+func (c *Chat) show(w http.ResponseWriter, r *http.Request, status int, page string, v map[string]any) {
 	s := c.Bot.Service()
 	v["Service"], v["NurseLine"] = s.Name, s.NurseLine
+	if _, ok := v["Lang"]; !ok {
+		v["Lang"] = language(r)
+	}
+	v["W"] = c.words[v["Lang"].(string)]
+	v["OtherLang"] = english
+	if v["Lang"] == english {
+		v["OtherLang"] = welsh
+	}
 	var b strings.Builder
 	if err := c.pages.ExecuteTemplate(&b, page, v); err != nil {
 		c.Log.Error("a page of the chat could not be made", "page", page, "err", err)
@@ -207,318 +232,70 @@ func (c *Chat) fail(w http.ResponseWriter, r *http.Request, err error) {
 		c.Log.Error("chat request failed", "route", r.Pattern, "err", err)
 	}
 	w.Header().Set("Retry-After", "3")
-	http.Error(w, "Not sent yet. Please try again in a moment. If it is urgent ring the nurses, or 999.", http.StatusServiceUnavailable)
+	http.Error(w, c.words[language(r)]["again_soon"], http.StatusServiceUnavailable)
 }
 
 // page is the chat of somebody who has shown who she is; else it asks.
 func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 	if k := r.URL.Query().Get("k"); k != "" { // looking uses no link up: phones look at links by themselves
-		c.show(w, http.StatusOK, "open", map[string]any{"Key": k, "Fault": ""})
+		c.show(w, r, http.StatusOK, "open", map[string]any{"Key": k, "Fault": false})
 		return
 	}
-	patient, err := c.who(r)
+	s, err := c.who(r)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	if patient == "" {
-		c.show(w, http.StatusOK, "closed", map[string]any{})
+	if s.Patient == "" {
+		c.welcome(w, r, http.StatusOK, "")
 		return
 	}
-	moments, err := c.Bot.Thread(r.Context(), patient, 0, 0)
+	n, err := c.newsFor(r.Context(), s, 0)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	promise, err := c.Bot.PromiseTo(r.Context(), patient)
+	p, err := c.Bot.Patient(r.Context(), s.Patient)
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	_, options, err := c.Bot.OpenQuestion(r.Context(), patient)
+	c.show(w, r, http.StatusOK, "chat", map[string]any{"Lang": c.hers(r, p.Locale), "News": n, "Me": hashed("me:" + s.Patient)[:16], "ID": rand.Text()})
+}
+
+// hers is the language that a signed-in person is spoken to in: her record's; where
+// she has not said which, her browser's.
+func (c *Chat) hers(r *http.Request, locale string) string {
+	if slices.Contains([]string{english, welsh}, locale) {
+		return locale
+	}
+	return language(r)
+}
+
+// welcome is the page of somebody of whom nothing is known: the signs to know, how
+// to reach the team, and how to get in.
+func (c *Chat) welcome(w http.ResponseWriter, r *http.Request, status int, advice string) {
+	signs, err := c.Bot.Signs(r.Context(), language(r))
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	if len(moments) > 200 {
-		moments = moments[len(moments)-200:]
-	}
-	last := int64(0)
-	lines := make([]line, len(moments))
-	for i, m := range moments {
-		lines[i] = lineOf(m)
-		last = m.Seq
-	}
-	c.show(w, http.StatusOK, "chat", map[string]any{"Lines": lines, "Promise": promise, "Options": options, "Last": last, "ID": rand.Text()})
+	c.show(w, r, status, "closed", map[string]any{"Signs": signs, "Advice": advice})
 }
 
-// open takes a link and her birth date. Whatever is wrong, the words are the same.
-func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
-	key := r.FormValue("k")
-	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	refuse := func() {
-		c.show(w, http.StatusForbidden, "open", map[string]any{"Key": key, "Fault": "That did not open the page. Check your date of birth. A link opens once and for seven days: ask us for a new one."})
-	}
-	if !c.allow("address:"+from, 6*time.Second, 30) || !c.allow("link:"+hashed(key), time.Hour, maxTries) {
-		refuse()
+// ask answers words of somebody of whom nothing is known. They are read, and kept
+// nowhere.
+func (c *Chat) ask(w http.ResponseWriter, r *http.Request) {
+	if !c.allow("ask:"+c.from(r), 6*time.Second, 10) {
+		c.fail(w, r, bot.ErrUnavailable)
 		return
 	}
-	value, err := c.Values.Value(r.Context(), drawerLinks, hashed(key), c.Now())
-	if err != nil {
-		refuse()
-		return
-	}
-	var link struct {
-		Patient string `json:"patient"`
-	}
-	if json.Unmarshal(value, &link) != nil {
-		refuse()
-		return
-	}
-	p, err := c.Bot.Patient(r.Context(), link.Patient)
-	if err != nil || p.BirthDate == "" || p.BirthDate != birthDate(r.FormValue("day"), r.FormValue("month"), r.FormValue("year")) {
-		refuse()
-		return
-	}
-	if _, err := c.Values.TakeValue(r.Context(), drawerLinks, hashed(key), c.Now()); err != nil {
-		refuse() // somebody was faster
-		return
-	}
-	token := make([]byte, 32)
-	rand.Read(token)
-	session := base64.RawURLEncoding.EncodeToString(token)
-	if err := c.Values.PutValue(r.Context(), drawerSessions, hashed(session), []byte(p.ID), c.Now().Add(sessionLives)); err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: session, Path: "/chat", HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(sessionLives.Seconds())})
-	http.Redirect(w, r, "/chat", http.StatusSeeOther)
-}
-
-// birthDate puts three fields together; "" when they are no date.
-func birthDate(day, month, year string) string {
-	d, err1 := strconv.Atoi(strings.TrimSpace(day))
-	m, err2 := strconv.Atoi(strings.TrimSpace(month))
-	y, err3 := strconv.Atoi(strings.TrimSpace(year))
-	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
-	if err1 != nil || err2 != nil || err3 != nil || t.Day() != d || int(t.Month()) != m {
-		return ""
-	}
-	return t.Format(time.DateOnly)
-}
-
-// leave ends the session and goes somewhere harmless.
-func (c *Chat) leave(w http.ResponseWriter, r *http.Request) {
-	if cookie, err := r.Cookie(cookieName); err == nil {
-		if err := c.Values.DeleteValue(r.Context(), drawerSessions, hashed(cookie.Value)); err != nil {
-			c.fail(w, r, err)
-			return
-		}
-	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/chat", MaxAge: -1})
-	http.Redirect(w, r, "https://www.bbc.co.uk/weather", http.StatusSeeOther)
-}
-
-// maxWords bounds one message, in bytes.
-const maxWords = 8 << 10
-
-// take hands one message to the bot; nil means that it is durable.
-func (c *Chat) take(ctx context.Context, patient, id, words string) error {
-	words = strings.TrimSpace(words)
-	switch {
-	case words == "" || id == "" || len(id) > 64:
-		return &bot.FieldError{Field: "message", Problem: "is empty"}
-	case len(words) > maxWords:
-		return &bot.FieldError{Field: "message", Problem: "is too long: send it in parts"}
-	case !c.allow("say:"+patient, time.Second, 20):
-		return fmt.Errorf("%w: too many messages at once", bot.ErrUnavailable)
-	}
-	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: patient}, To: "chat", Text: words, CarrierID: "chat:" + patient + ":" + id, Patient: patient, At: c.Now()})
-}
-
-// say is the form, for browsers without JavaScript.
-func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
-	patient, err := c.who(r)
+	a, err := c.Bot.Advise(r.Context(), r.FormValue("words"), language(r))
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	if patient == "" {
-		c.show(w, http.StatusUnauthorized, "closed", map[string]any{})
-		return
-	}
-	words := r.FormValue("words")
-	if strings.TrimSpace(words) == "" {
-		words = r.FormValue("choice")
-	}
-	var field *bot.FieldError
-	if err := c.take(r.Context(), patient, r.FormValue("id"), words); err != nil && !errors.As(err, &field) {
-		c.fail(w, r, err)
-		return
-	}
-	http.Redirect(w, r, "/chat", http.StatusSeeOther)
-}
-
-// line is one message as the page shows it.
-type line struct {
-	Seq  int64     `json:"seq"`
-	ID   string    `json:"id,omitempty"` // the client's own, of hers
-	Who  string    `json:"who"`
-	Mine bool      `json:"mine"`
-	Text string    `json:"text"`
-	At   time.Time `json:"at"`
-	Loud bool      `json:"loud,omitempty"` // an emergency text
-}
-
-func lineOf(m bot.Moment) line {
-	l := line{Seq: m.Seq, Text: m.Text, At: m.At, Who: "Lookout, automatic", Loud: strings.Contains(m.TextID, "emergency")}
-	switch {
-	case m.Kind == bot.EntryIn:
-		l.Who, l.Mine = "You", true
-		if parts := strings.Split(m.Carrier, ":"); len(parts) == 3 && parts[0] == "chat" {
-			l.ID = parts[2]
-		}
-	case m.By != "lookout":
-		name, _, _ := strings.Cut(m.By, "@")
-		l.Who = name + ", breast care nurse"
-	}
-	return l
-}
-
-// after gives what is new to a page.
-func (c *Chat) after(ctx context.Context, patient string, seq int64) ([]line, error) {
-	moments, err := c.Bot.Thread(ctx, patient, seq, 500)
-	lines := make([]line, len(moments))
-	for i, m := range moments {
-		lines[i] = lineOf(m)
-	}
-	return lines, err
-}
-
-// thread is for pages whose sockets are blocked: they ask.
-func (c *Chat) thread(w http.ResponseWriter, r *http.Request) {
-	patient, err := c.who(r)
-	if patient == "" && err == nil {
-		http.Error(w, "sign in again", http.StatusUnauthorized)
-		return
-	}
-	seq, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-	var lines []line
-	if err == nil {
-		lines, err = c.after(r.Context(), patient, seq)
-	}
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{"type": "lines", "lines": lines})
-}
-
-// The bounds of a socket: a client that is silent or slow for longer is dropped,
-// and takes up again where it was.
-const (
-	writeWait = 10 * time.Second
-	pongWait  = 60 * time.Second
-	pingEvery = 25 * time.Second
-)
-
-// frame is what a page sends.
-type frame struct {
-	Type  string `json:"type"` // "hello", "say"
-	After int64  `json:"after"`
-	ID    string `json:"id"`
-	Text  string `json:"text"`
-}
-
-// socket is one page's live connection: this goroutine writes, another reads.
-func (c *Chat) socket(w http.ResponseWriter, r *http.Request) {
-	patient, err := c.who(r)
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	if patient == "" {
-		http.Error(w, "sign in again", http.StatusUnauthorized)
-		return
-	}
-	conn, err := c.upgrade.Upgrade(w, r, nil)
-	if err != nil {
-		return // it has answered
-	}
-	defer conn.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	hints := c.Bot.Watch(ctx)
-	frames := make(chan frame)
-	go func() {
-		defer cancel()
-		conn.SetReadLimit(16 << 10)
-		conn.SetReadDeadline(time.Now().Add(pongWait))
-		conn.SetPongHandler(func(string) error { return conn.SetReadDeadline(time.Now().Add(pongWait)) })
-		for {
-			var f frame
-			if err := conn.ReadJSON(&f); err != nil {
-				return
-			}
-			select {
-			case frames <- f:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	seq, hello := int64(0), false
-	write := func(v any) bool {
-		conn.SetWriteDeadline(time.Now().Add(writeWait))
-		return conn.WriteJSON(v) == nil
-	}
-	news := func() bool {
-		lines, err := c.after(ctx, patient, seq)
-		if err != nil {
-			return false
-		}
-		if len(lines) > 0 {
-			seq = lines[len(lines)-1].Seq
-			return write(map[string]any{"type": "lines", "lines": lines})
-		}
-		return true
-	}
-	ping := time.NewTicker(pingEvery)
-	defer ping.Stop()
-	for ok := true; ok; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-c.Stopping:
-			conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseServiceRestart, ""), time.Now().Add(writeWait))
-			return
-		case <-ping.C:
-			ok = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)) == nil
-		case hint := <-hints:
-			if hello && (hint.Patient == patient || hint.Patient == "") {
-				ok = news()
-			}
-		case f := <-frames:
-			switch f.Type {
-			case "hello":
-				seq, hello = f.After, true
-				ok = news()
-			case "say":
-				var field *bot.FieldError
-				switch err := c.take(ctx, patient, f.ID, f.Text); {
-				case err == nil:
-					ok = write(map[string]any{"type": "stored", "id": f.ID}) && (!hello || news())
-				case errors.As(err, &field):
-					ok = write(map[string]any{"type": "refused", "id": f.ID, "why": field.Problem})
-				default:
-					ok = write(map[string]any{"type": "later", "id": f.ID})
-				}
-			}
-		}
-	}
+	c.welcome(w, r, http.StatusOK, a.Text)
 }
 
 // Sender delivers to the chat: what is in the journal is in the chat, so that

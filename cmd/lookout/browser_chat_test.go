@@ -1,14 +1,23 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"lookout/bot"
 )
 
 // wire passes connections on to lookout until it is cut, as a phone's signal is in
@@ -18,6 +27,7 @@ type wire struct {
 	to   string
 	mu   sync.Mutex
 	dead bool
+	deaf bool // what comes back is thrown away
 	open map[net.Conn]bool
 }
 
@@ -39,13 +49,16 @@ func (w *wire) accept() {
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", w.to)
+		w.mu.Lock()
+		to := w.to
+		w.mu.Unlock()
+		far, err := net.Dial("tcp", to)
 		if err != nil || !w.keep(near, far) {
 			near.Close()
 			continue
 		}
 		go func() { io.Copy(far, near); far.Close() }()
-		go func() { io.Copy(near, far); near.Close() }()
+		go func() { io.Copy(&ear{w, near}, far); near.Close() }()
 	}
 }
 
@@ -72,7 +85,90 @@ func (w *wire) cut() {
 	clear(w.open)
 }
 
-func (w *wire) mend() { w.mu.Lock(); w.dead = false; w.mu.Unlock() }
+func (w *wire) mend() { w.mu.Lock(); w.dead, w.deaf = false, false; w.mu.Unlock() }
+
+func (w *wire) deafen() { w.mu.Lock(); w.deaf = true; w.mu.Unlock() }
+
+func (w *wire) leadTo(to string) { w.mu.Lock(); w.to = to; w.mu.Unlock() }
+
+// ear is the way back of a connection.
+type ear struct {
+	*wire
+	to net.Conn
+}
+
+func (e *ear) Write(p []byte) (int, error) {
+	e.mu.Lock()
+	deaf := e.deaf
+	e.mu.Unlock()
+	if deaf {
+		return len(p), nil
+	}
+	return e.to.Write(p)
+}
+
+// shadow is the tree of the chat's element.
+const shadow = "document.querySelector('lookout-chat').shadowRoot"
+
+// chatReads waits until her messages, or what stands around them, say some words.
+func (t *tab) chatReads(words string) {
+	t.Helper()
+	t.until(fmt.Sprintf("%s.firstElementChild.innerText.includes(%q)", shadow, words))
+}
+
+// say types a message into the chat, and sends it.
+func (t *tab) say(words string) {
+	t.Helper()
+	t.write(words)
+	t.until(shadow + ".querySelector('form button').click()||true")
+}
+
+// write types into the chat. It is not done by keys: a tab that is behind another gets none.
+func (t *tab) write(words string) {
+	t.Helper()
+	t.until(fmt.Sprintf("(e=>{e.value=%q;e.dispatchEvent(new Event('input'));return true})(%s.getElementById('words'))", words, shadow))
+}
+
+// said is all that she has said, as the page shows it.
+func (t *tab) said() string {
+	t.Helper()
+	return js[string](t, "[..."+shadow+".querySelectorAll('.mine .text')].map(e=>e.innerText).join('|')")
+}
+
+// expectLate lets the page complain: the test has cut its connection.
+func (t *tab) expectLate() {
+	t.mu.Lock()
+	t.deaf = true // Chromium tells of every connection that fails
+	t.mu.Unlock()
+}
+
+// birth gives a birth date, and Enter.
+func (t *tab) birth(day string) {
+	t.Helper()
+	t.fill("#day", day)
+	t.fill("#month", "4")
+	t.fill("#year", "1961")
+	t.press("\r")
+}
+
+// chatting is a tab that has opened her chat, at another address than lookout's own.
+func (b *browser) chatting(w *world, id, address string) *tab {
+	b.Helper()
+	t := b.tab()
+	t.open(w.link(id, address))
+	t.birth("30")
+	t.until(shadow + ".querySelector('.log')")
+	return t
+}
+
+func (w *world) link(id, address string) string {
+	w.Helper()
+	link, err := w.process.bot.NewLink(w.Context(), id)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return strings.Replace(link, w.url, "http://"+address, 1)
+}
 
 // The chat keeps every word through a cut: what she sent without a signal is
 // marked as not sent, goes when it is back, and stands there once and in order.
@@ -82,55 +178,46 @@ func TestChatPageThroughACut(t *testing.T) {
 	line := newWire(t, strings.TrimPrefix(w.url, "http://"))
 	b := newBrowser(t)
 	her, thief := b.tab(), b.tab()
-	link, err := w.process.bot.NewLink(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	link = strings.Replace(link, w.url, "http://"+line.Addr().String(), 1)
+	link := w.link(id, line.Addr().String())
 
 	her.open(link)
+	her.until("location.search===''") // the key is in no history
 	her.sound("chat, who is it")
-	birth := func(tab *tab, day string) {
-		tab.fill("#day", day)
-		tab.fill("#month", "4")
-		tab.fill("#year", "1961")
-		tab.press("\r")
-	}
-	birth(her, "1")
+	her.birth("1")
 	her.until("document.querySelector('[role=alert].fault')")
 	her.sound("chat, wrong birth date")
 	her.open(link)
-	birth(her, "30")
-	her.until("document.getElementById('log')")
+	her.birth("30")
+	her.until(shadow + ".querySelector('.log')")
 	if at := js[string](her, "location.href"); strings.Contains(at, "k=") {
 		t.Error("the link's key is still in the address:", at)
 	}
+	her.chatReads("will text you check-ins")
 	her.sound("chat")
 	thief.open(link)
-	thief.until("!document.getElementById('log')&&document.querySelector('h1')")
-	thief.sound("chat, link used")
+	thief.birth("30")
+	thief.until("document.querySelector('[role=alert].fault')")
+	thief.sound("chat, link used on another device")
 
-	her.fill("#words", "first, the hospital car park is a joke")
-	her.click("#form button", "Send")
-	her.until("document.querySelector('.mine .sent')?.innerText==='Received'||[...document.querySelectorAll('.mine')].length&&!document.querySelector('.mine .sent')")
-	her.mu.Lock()
-	her.deaf = true // Chromium tells of every connection that fails
-	her.mu.Unlock()
+	her.say("first, the hospital car park is a joke")
+	her.until(shadow + ".querySelector('.mine .sent').innerText==='Received'")
+	her.expectLate()
 	line.cut()
 	for _, words := range []string{"second, found a lump in my breast", "third, sorry to bother you"} {
-		her.fill("#words", words)
-		her.click("#form button", "Send")
+		her.say(words)
 	}
-	her.reads("Not sent yet")
+	her.chatReads("Not sent yet")
+	her.chatReads("01632 960 001")
 	her.sound("chat, offline")
 	if rows := w.rows("open"); strings.Contains(rowsText(rows), "lump") {
 		t.Error("what was not sent is at the desk")
 	}
 	line.mend()
-	her.until("!document.body.innerText.includes('Not sent yet')&&document.getElementById('log').innerText.includes('Your nurse will contact you')")
+	her.chatReads("Your nurse will contact you")
+	her.until("!" + shadow + ".firstElementChild.innerText.includes('Not sent yet')")
 	her.open("http://" + line.Addr().String() + "/chat")
-	said := js[string](her, "[...document.querySelectorAll('.mine .text')].map(e=>e.innerText).join('|')")
-	if said != "first, the hospital car park is a joke|second, found a lump in my breast|third, sorry to bother you" {
+	her.chatReads("third, sorry to bother you")
+	if said := her.said(); said != "first, the hospital car park is a joke|second, found a lump in my breast|third, sorry to bother you" {
 		t.Errorf("after the cut she has said: %s", said)
 	}
 	if rows := w.rows("open"); !strings.Contains(rowsText(rows), "found a lump") {
@@ -142,7 +229,202 @@ func TestChatPageThroughACut(t *testing.T) {
 			}
 		}
 	}
+	her.chatReads("A nurse will be in touch by")
 	her.sound("chat, with a promise")
+
+	row := w.rows("open")[0]["id"].(string)
+	w.call("POST", "/api/v1/queue/"+row+"/claim", `{"by":"ann@anytown.example"}`, 200)
+	her.chatReads("ann, breast care nurse, has your messages")
+	her.chatReads("Read by a nurse")
+	her.sound("chat, a nurse has it")
+	her.say("and my chest is tight and I cant breathe")
+	her.until(shadow + ".querySelector('[role=alert]').innerText.includes('999')")
+	w.expect(nursePhone, 0, "emergency in the queue")
+	her.sound("chat, emergency")
+}
+
+// The answer to a message is lost on the way back, and lookout is started anew while
+// more are kept: each is stored once, in her order.
+func TestChatPageOverARestart(t *testing.T) {
+	store := "sqlite:" + filepath.Join(t.TempDir(), "lookout.db")
+	w := newWorldOn(t, store)
+	id := w.enrol("Mary", mary)
+	line := newWire(t, strings.TrimPrefix(w.url, "http://"))
+	her := newBrowser(t).chatting(w, id, line.Addr().String())
+	her.say("one")
+	her.until(shadow + ".querySelector('.mine .sent').innerText==='Received'")
+	her.expectLate()
+	line.deafen() // what she sends goes through, and no answer comes back
+	her.say("two")
+	w.untilSaid(id, "two")
+	line.cut()
+	her.say("three")
+	w.halt()
+	again := newWorldOn(t, store)
+	line.leadTo(strings.TrimPrefix(again.url, "http://"))
+	line.mend()
+	again.untilSaid(id, "three")
+	her.until(shadow + ".querySelector('.mine:last-of-type')&&!" + shadow + ".firstElementChild.innerText.includes('Not sent yet')")
+	if said := her.said(); said != "one|two|three" {
+		t.Errorf("on the page she has said %s", said)
+	}
+	if said := again.saidBy(id); said != "one|two|three" {
+		t.Errorf("in the record she has said %s", said)
+	}
+}
+
+// Two tabs show the same thread; what one keeps is sent once; leaving in one signs the
+// other out, and the back button brings nothing back.
+func TestChatPageInTwoTabs(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	one := newBrowser(t).chatting(w, id, strings.TrimPrefix(w.url, "http://"))
+	two := one.another()
+	two.open(w.url + "/chat")
+	one.say("said in the first tab")
+	two.chatReads("said in the first tab")
+	two.say("and in the second")
+	one.chatReads("and in the second")
+	w.untilSaid(id, "and in the second")
+	if said := w.saidBy(id); said != "said in the first tab|and in the second" {
+		t.Errorf("she has said %s", said)
+	}
+	// What she is in the middle of writing is there when the page is loaded anew.
+	two.write("half a sen")
+	two.until("(async()=>{const d=await new Promise(r=>{const o=indexedDB.open('lookout');o.onsuccess=()=>r(o.result)});const x=await new Promise(r=>{const g=d.transaction('draft').objectStore('draft').getAll();g.onsuccess=()=>r(g.result)});d.close();window.kept=x[0]?.text})()&&window.kept==='half a sen'")
+	two.open(w.url + "/chat")
+	two.until(shadow + ".getElementById('words').value==='half a sen'")
+
+	one.expectLate()
+	one.click("form.leave button", "Leave this page")
+	two.chatReads("You are signed out")
+	two.sound("chat, signed out")
+	if left := js[string](two, shadow+".firstElementChild.innerText"); strings.Contains(left, "said in") {
+		t.Errorf("her words are still on the screen: %s", left)
+	}
+	two.do(chromedp.NavigateBack())
+	two.open(w.url + "/chat")
+	two.reads("use the link in our text")
+}
+
+// Where sockets are blocked the page asks instead, and says so; nothing else changes.
+func TestChatPageWithoutSockets(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	to, err := url.Parse(w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	through := httputil.NewSingleHostReverseProxy(to)
+	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/chat/ws" {
+			http.Error(rw, "no sockets here", http.StatusForbidden)
+			return
+		}
+		r.Host = strings.TrimPrefix(r.Header.Get("Origin"), "http://") // as a proxy on the way does not change it
+		through.ServeHTTP(rw, r)
+	}))
+	defer proxy.Close()
+	defer proxy.CloseClientConnections() // one of them waits for news
+	b := newBrowser(t)
+	her := b.tab()
+	her.expectLate()
+	her.open(w.link(id, strings.TrimPrefix(proxy.URL, "http://")))
+	her.birth("30")
+	her.chatReads("This network blocks the live connection")
+	her.say("found a lump in my breast")
+	her.chatReads("Your nurse will contact you")
+	her.until(shadow + ".querySelector('.mine .sent').innerText==='Received'")
+	her.sound("chat, sockets blocked")
+	if err := w.process.bot.Say(t.Context(), bot.Saying{Patient: id, By: "ann@anytown.example", Words: "Thank you Mary. I ring at four."}); err != nil {
+		t.Fatal(err)
+	}
+	her.chatReads("I ring at four")
+	if said := w.saidBy(id); said != "found a lump in my breast" {
+		t.Errorf("she has said %s", said)
+	}
+}
+
+// Without JavaScript the chat is a form.
+func TestChatPageWithoutScripts(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	her := newBrowser(t).tab()
+	if _, err := chromedp.Call(her.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	her.open(w.link(id, strings.TrimPrefix(w.url, "http://")))
+	her.birth("30")
+	her.do(chromedp.WaitVisible(chromedp.CSS("#words")))
+	her.fill("#words", "found a lump in my breast")
+	her.do(chromedp.Click(chromedp.CSS("main form button")), chromedp.WaitVisible(chromedp.CSS(".promise")), chromedp.WaitVisible(chromedp.CSS(".line.mine")))
+	if said := w.saidBy(id); said != "found a lump in my breast" {
+		t.Errorf("she has said %s", said)
+	}
+}
+
+// A check-in in the chat: radios and Send, numbers, days; in both languages, in the
+// dark, in forced colours, by keyboard alone.
+func TestChatPageCheckIn(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	her := newBrowser(t).chatting(w, id, strings.TrimPrefix(w.url, "http://"))
+	her.say("hello")
+	her.chatReads("hello")
+	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
+	w.expect(mary, 0, "Any change in your chest")
+	her.chatReads("Any change in your chest")
+	her.until(shadow + ".querySelector('fieldset')")
+	her.sound("chat, yes or no")
+	her.until("(()=>{const s=" + shadow + ";s.querySelector('fieldset input').focus();return true})()")
+	her.press(" ")
+	her.press("\r") // Enter sends a form
+	her.until(shadow + ".querySelector('.mine:last-of-type, .mine')&&" + shadow + ".firstElementChild.innerText.includes('Yes')")
+	w.untilSaid(id, "Yes")
+	for _, media := range []emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}, {Name: "forced-colors", Value: "active"}} {
+		if _, err := chromedp.Call(her.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{&media}}); err != nil {
+			t.Fatal(err)
+		}
+		her.sound("chat, " + media.Value)
+	}
+	if _, err := chromedp.Call(her.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}); err != nil {
+		t.Fatal(err)
+	}
+	her.click("button", "Cymraeg")
+	her.until("document.documentElement.lang==='cy'&&" + shadow + ".querySelector('form button').innerText==='Anfon'")
+	her.sound("chat, in Welsh")
+	if p, err := w.process.bot.Patient(t.Context(), id); err != nil || p.Locale != "cy" {
+		t.Errorf("her language is %q, %v", p.Locale, err)
+	}
+}
+
+// saidBy is all that she has said, as her record has it.
+func (w *world) saidBy(id string) string {
+	w.Helper()
+	moments, err := w.process.bot.Thread(w.Context(), id, 0, 0)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var said []string
+	for _, m := range moments {
+		if m.Kind == bot.EntryIn {
+			said = append(said, m.Text)
+		}
+	}
+	return strings.Join(said, "|")
+}
+
+// untilSaid waits until her record holds some words of hers.
+func (w *world) untilSaid(id, words string) {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(w.Context(), patience)
+	defer cancel()
+	hints := w.process.bot.Watch(ctx)
+	for !strings.Contains("|"+w.saidBy(id)+"|", "|"+words+"|") {
+		if _, ok := <-hints; !ok {
+			w.Fatalf("she never said %q, but %q", words, w.saidBy(id))
+		}
+	}
 }
 
 // rowsText is what the rows of the queue say, for a test to look into.
@@ -168,8 +450,7 @@ func TestWidgetOnAHospitalsPage(t *testing.T) {
 	defer hospital.Close()
 	page := newBrowser(t).tab()
 	page.open(hospital.URL)
-	const shadow = "document.querySelector('lookout-chat').shadowRoot"
-	page.until(shadow)
+	page.until(shadow + ".querySelector('section')")
 	for _, words := range []string{"Not watched day and night", "999", "Anytown breast nurses", "01632 960 001", "new window"} {
 		if text := js[string](page, shadow+".querySelector('section').innerText"); !strings.Contains(text, words) {
 			t.Errorf("it does not say %q: %s", words, text)

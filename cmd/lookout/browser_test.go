@@ -65,7 +65,18 @@ type tab struct {
 
 func (b *browser) tab() *tab {
 	b.Helper()
-	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
+	return b.tabIn(b.ctx, chromedp.WithNewBrowserContext())
+}
+
+// another is a second tab with the same cookies.
+func (t *tab) another() *tab {
+	t.Helper()
+	return (&browser{t.T, t.ctx}).tabIn(t.ctx)
+}
+
+func (b *browser) tabIn(in context.Context, options ...chromedp.ContextOption) *tab {
+	b.Helper()
+	ctx, cancel := chromedp.NewContext(in, options...)
 	t := &tab{T: b.T, ctx: ctx}
 	b.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
@@ -130,7 +141,7 @@ func (t *tab) until(expression string) {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			t.Fatalf("never came: %s\non %s", expression, js[string](t, "location.pathname+'\\n'+document.body.innerText"))
+			t.Fatalf("never came: %s\non %s", expression, js[string](t, "location.pathname+'\\n'+document.body.innerText+'\\n'+(document.querySelector('lookout-chat')?.shadowRoot?.firstElementChild?.innerText||'')"))
 		}
 	}
 }
@@ -175,7 +186,7 @@ func (t *tab) fill(selector, words string) {
 
 // Things to press must be 24 px wide and high (WCAG 2.2, 2.5.8), save links in text
 // and what is only there for screen readers. A radio's label counts with it.
-const smallTargets = `[...document.querySelectorAll('a,button,input,select,textarea,summary')].filter(e=>{
+const smallTargets = `[document,...[...document.querySelectorAll('*')].map(e=>e.shadowRoot).filter(Boolean)].flatMap(d=>[...d.querySelectorAll('a,button,input,select,textarea,summary')]).filter(e=>{
  if(e.type==='hidden'||e.closest('.nhsuk-u-visually-hidden')||e.classList.contains('nhsuk-skip-link'))return false;
  const s=getComputedStyle(e);if(s.visibility==='hidden'||s.display==='none')return false;
  let r=e.getBoundingClientRect();if(r.width<=1||r.height<=1)return false;

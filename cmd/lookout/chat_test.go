@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,8 +92,24 @@ func (w *world) socket(c *http.Client, after int64) *websocket.Conn {
 type chatLine struct {
 	Seq  int64
 	ID   string
-	Mine bool
+	By   string
 	Text string
+}
+
+// closing reads until the other side closes, and gives the code and the reason.
+func (w *world) closing(conn *websocket.Conn) *websocket.CloseError {
+	w.Helper()
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for {
+		_, _, err := conn.ReadMessage()
+		var closed *websocket.CloseError
+		switch {
+		case errors.As(err, &closed):
+			return closed
+		case err != nil:
+			w.Fatalf("socket: %v", err)
+		}
+	}
 }
 
 // until reads frames until one satisfies done, and gives the lines that came.
@@ -144,7 +163,7 @@ func TestChat(t *testing.T) {
 			t.Errorf("line %d after %d", l.Seq, last)
 		}
 		last = l.Seq
-		if l.Mine {
+		if l.By == "you" {
 			mine++
 		}
 	}
@@ -171,7 +190,102 @@ func TestChat(t *testing.T) {
 		t.Error("a form that is sent twice does not show its words once")
 	}
 	jar, _ := cookiejar.New(nil)
-	if page := w.fetch(&http.Client{Jar: jar}, w.url+"/chat", 200); strings.Contains(page, "lump") {
+	if page := w.fetch(&http.Client{Jar: jar}, w.url+"/chat", 200); strings.Contains(page, "found a lump") {
 		t.Error("a browser without a session sees her words")
+	}
+}
+
+// A socket that says what no page of ours says is closed; one whose session has ended
+// is told so; when lookout stops, each is told when to come back.
+func TestChatClosings(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	for name, text := range map[string]string{"no JSON": "hello", "no type of ours": `{"type":"bye"}`, "before the beginning": `{"type":"hello","after":-1}`} {
+		conn := w.socket(c, 0)
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.closing(conn); got.Code != websocket.ClosePolicyViolation {
+			t.Errorf("%s: closed with %v", name, got)
+		}
+	}
+	conn := w.socket(c, 0)
+	if err := conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"say","id":"x","text":"`+strings.Repeat("a", 17<<10)+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.closing(conn); got.Code != websocket.CloseMessageTooBig {
+		t.Errorf("a frame too large: closed with %v", got)
+	}
+	_, response, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(w.url, "http")+"/chat/ws", http.Header{"Origin": {"https://evil.example"}})
+	if err == nil || response.StatusCode != http.StatusForbidden {
+		t.Errorf("a page of another origin may connect: %v", response)
+	}
+
+	conn = w.socket(c, 0)
+	w.until(conn, func(kind, _ string, _ []chatLine) bool { return kind == "news" })
+	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	w.submit(c, "/chat/leave", nil, 303)
+	if got := w.closing(conn); got.Code != 4401 {
+		t.Errorf("she left, and the socket was closed with %v", got)
+	}
+	conn = w.socket(w.opened(id), 0)
+	w.until(conn, func(kind, _ string, _ []chatLine) bool { return kind == "news" })
+	w.halt()
+	got := w.closing(conn)
+	if ms, err := strconv.Atoi(got.Text); got.Code != websocket.CloseServiceRestart || err != nil || ms < 200 {
+		t.Errorf("lookout stopped, and the socket was closed with %v", got)
+	}
+}
+
+// A link is tried with five birth dates and no more, and what is said is the same.
+func TestLinkIsTriedFiveTimes(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	link, err := w.process.bot.NewLink(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, _ := url.Parse(link)
+	form := url.Values{"k": {at.Query().Get("k")}, "month": {"4"}, "year": {"1961"}}
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	var first string
+	for day := range 5 {
+		form.Set("day", strconv.Itoa(day+1))
+		page := w.submit(c, "/chat/open", form, 403)
+		if first = cmp.Or(first, page); page != first {
+			t.Errorf("try %d is answered otherwise", day+1)
+		}
+	}
+	form.Set("day", "30")
+	if page := w.submit(c, "/chat/open", form, 403); page != first {
+		t.Error("the right date after five wrong ones is answered otherwise")
+	}
+	form.Set("k", "nolinkatall")
+	if page := w.submit(c, "/chat/open", form, 403); strings.ReplaceAll(page, "nolinkatall", at.Query().Get("k")) != first {
+		t.Error("a link that never was is answered otherwise")
+	}
+}
+
+// Somebody of whom nothing is known gets the signs to know and the nurses' number;
+// her words are read and answered, and kept nowhere.
+func TestVisitor(t *testing.T) {
+	w := newWorld(t)
+	c := http.DefaultClient
+	if page := w.fetch(c, w.url+"/chat", 200); !strings.Contains(page, "lump") || !strings.Contains(page, "01632 960 001") {
+		t.Error("the signs to know or the nurses' number are not there")
+	}
+	if page := w.submit(c, "/chat/ask", url.Values{"words": {"my chest is tight and I cant breathe"}}, 200); !strings.Contains(page, "ring 999 or go to A&amp;E now") {
+		t.Errorf("an emergency is answered: %s", page)
+	}
+	if page := w.submit(c, "/chat/ask", url.Values{"words": {"can I park there?"}}, 200); !strings.Contains(page, "No nurse reads") {
+		t.Errorf("a question is answered: %s", page)
+	}
+	if rows := w.rows("open"); len(rows) != 0 {
+		t.Errorf("what was not to be kept is at the desk: %v", rows)
+	}
+	if st, err := w.process.store.Stats(t.Context(), w.clock.now()); err != nil || st.Patients != 0 {
+		t.Errorf("a visitor was kept: %+v, %v", st, err)
 	}
 }

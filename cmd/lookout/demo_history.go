@@ -61,9 +61,9 @@ func (d *demo) weeks(ctx context.Context, ids []string, until time.Time) error {
 	return d.pass(ctx, until, func() error {
 		for i, id := range ids {
 			for said[i] < len(talks[i]) {
-				if asked, _, err := d.bot.OpenQuestion(ctx, id); err != nil {
+				if asked, err := d.bot.OpenQuestion(ctx, id); err != nil {
 					return err
-				} else if asked == "" {
+				} else if asked.Kind == "" {
 					break
 				}
 				if err := d.exchange(ctx, people[i].Phone, talks[i][said[i]]); err != nil {

@@ -54,7 +54,7 @@ func newMetrics(store bot.Store, now func() time.Time) *metrics {
 // an id. Open pages and sockets are not answers, and are passed on as they are.
 func (m *metrics) timed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/desk/events" || r.URL.Path == "/chat/ws" {
+		if r.URL.Path == "/desk/events" || r.URL.Path == "/chat/ws" || r.URL.Path == "/chat/news" {
 			mux.ServeHTTP(w, r)
 			return
 		}

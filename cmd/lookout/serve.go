@@ -132,7 +132,8 @@ func (p *process) routes(now func() time.Time) error {
 		return err
 	}
 	pages.Register(p.mux) // /desk/…, /assets/…
-	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL, Now: now, Log: p.log, Stopping: p.stopping})
+	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL,
+		Origins: p.settings.Chat.Origins, Proxies: p.settings.Chat.proxies(), VouchKey: p.settings.Chat.VouchKey, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,66 @@
+package widget
+
+import (
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+var write = flag.Bool("write", false, "write assets/chat.js anew (go generate does)")
+
+// bundle makes the element's script of element/*.ts.
+func bundle(t *testing.T) []byte {
+	t.Helper()
+	made := api.Build(api.BuildOptions{
+		EntryPoints: []string{"element/chat.ts"}, Bundle: true, Format: api.FormatIIFE, Target: api.ES2022, Charset: api.CharsetUTF8,
+		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true, LegalComments: api.LegalCommentsNone,
+		Loader:      map[string]api.Loader{".css": api.LoaderText},
+		TsconfigRaw: "{}", // the one beside it is for checking types
+	})
+	for _, m := range made.Errors {
+		t.Errorf("%v", m)
+	}
+	if len(made.OutputFiles) != 1 {
+		t.FailNow()
+	}
+	return made.OutputFiles[0].Contents
+}
+
+// The script that is served is what element/ makes.
+func TestBundleIsFresh(t *testing.T) {
+	script := bundle(t)
+	if *write {
+		if err := os.WriteFile("assets/chat.js", script, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	served, err := os.ReadFile("assets/chat.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(served, script) {
+		t.Error("assets/chat.js is not what element/ makes: run go generate ./channels/widget")
+	}
+}
+
+// What a phone must load for her first look at her messages, without the page itself.
+func TestElementIsSmall(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	for _, name := range []string{"assets/chat.js", "assets/chat.css"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z.Write(text)
+	}
+	z.Close()
+	if packed.Len() > 30<<10 {
+		t.Errorf("script and style are %d bytes gzipped, and may be 30 kB", packed.Len())
+	}
+	t.Logf("script and style: %d bytes gzipped", packed.Len())
+}

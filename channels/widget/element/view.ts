@@ -1,0 +1,200 @@
+// What is on the screen: her messages, how things stand, and the form. It knows no
+// connection. Every word of hers is put in as text, never as markup.
+
+import type { Line, News, Question } from "./wire";
+
+export type Words = Record<string, string>;
+
+type Props = Record<string, any>;
+
+// make makes an element: properties that are not of the element become attributes.
+export function make(name: string, props: Props = {}, ...inside: (Node | string)[]): any {
+  const e: any = document.createElement(name);
+  for (const [k, v] of Object.entries(props)) {
+    if (k in e && k !== "list") e[k] = v;
+    else e.setAttribute(k, v);
+  }
+  e.append(...inside);
+  return e;
+}
+
+export class View {
+  readonly root: HTMLElement;
+  readonly form: HTMLFormElement;
+  readonly words: HTMLTextAreaElement;
+  readonly earlier: HTMLButtonElement;
+  private log: HTMLElement;
+  private loud: HTMLElement;
+  private state: HTMLElement;
+  private promise: HTMLElement;
+  private speaker: HTMLElement;
+  private question: HTMLElement;
+  private asked = "";
+  private lines = new Map<string, HTMLElement>(); // by id, those of hers
+  private pending = new Set<HTMLElement>();
+  private latest: HTMLElement | null = null; // her last message that is stored
+  private filling = true;
+  last = 0;
+  private read = 0;
+
+  constructor(private w: Words, private lang: string) {
+    this.promise = make("p", { className: "promise", hidden: true });
+    this.speaker = make("p", { className: "hint" });
+    this.earlier = make("button", { className: "second", type: "button", hidden: true }, w.earlier);
+    this.log = make("div", { className: "log", role: "log", "aria-live": "polite", "aria-label": w.log, tabIndex: 0 });
+    this.loud = make("div", { className: "quiet", role: "alert" });
+    this.state = make("p", { className: "state", role: "status" });
+    this.question = make("div");
+    this.words = make("textarea", { id: "words", rows: 3, maxLength: 2000 });
+    this.form = make("form", {}, this.question, make("label", { htmlFor: "words" }, w.write), this.words, make("button", {}, w.send));
+    this.root = make("div", {}, this.promise, this.speaker, this.earlier, this.log, this.loud, this.state, this.form);
+  }
+
+  say(text: string) { if (this.state.textContent !== text) this.state.textContent = text; }
+
+  // news shows what came, each line once, in the server's order, before what is not sent yet.
+  news(n: News) {
+    for (const line of n.lines) {
+      if (line.seq <= this.last) continue;
+      this.last = line.seq;
+      const div = this.line(line);
+      if (div.dataset.seq === "0") {
+        this.pending.delete(div);
+        this.mark(div, "");
+        div.querySelector("time")!.replaceWith(this.time(line.at)); // the server's word on when
+      }
+      div.dataset.seq = String(line.seq);
+      const next = this.firstPending();
+      if (!div.isConnected || (next && div.compareDocumentPosition(next) & Node.DOCUMENT_POSITION_PRECEDING)) this.log.insertBefore(div, next);
+      if (line.by === "you") this.newest(div);
+      if (line.loud && !this.filling) this.loud.textContent = line.text;
+      if (!this.filling) div.scrollIntoView({ block: "nearest" });
+    }
+    this.read = Math.max(this.read, n.read);
+    if (this.latest) this.mark(this.latest, this.w[Number(this.latest.dataset.seq) < this.read ? "read" : "received"]);
+    if (n.earlier) this.earlier.hidden = false;
+    this.stand(n);
+    if (this.filling) this.log.lastElementChild?.scrollIntoView({ block: "nearest" });
+    this.filling = false;
+  }
+
+  // before puts older lines above the others, and leaves the view where it was.
+  before(lines: Line[], more: boolean) {
+    const first = this.log.firstElementChild;
+    const at = first?.getBoundingClientRect().top || 0;
+    this.log.setAttribute("aria-live", "off");
+    for (const line of lines) this.log.insertBefore(this.line(line), first);
+    this.earlier.hidden = !more;
+    if (first) scrollBy(0, first.getBoundingClientRect().top - at);
+    this.log.setAttribute("aria-live", "polite");
+  }
+
+  get first(): number { return Number((this.log.firstElementChild as HTMLElement)?.dataset.seq || 0); }
+
+  // unsent shows words of hers that the server does not have yet.
+  unsent(id: string, text: string, at: number, mark: string) {
+    let div = this.lines.get(id);
+    if (!div) {
+      div = this.line({ seq: 0, id, by: "you", text, at: new Date(at).toISOString() });
+      this.pending.add(div);
+      this.log.append(div);
+      if (!this.filling) div.scrollIntoView({ block: "nearest" });
+    }
+    if (div.dataset.seq === "0") this.mark(div, mark);
+  }
+
+  // refused marks words that the server will not take, and gives them back to be changed.
+  refused(id: string, why: string, edit: () => void) {
+    const div = this.lines.get(id);
+    if (!div) return;
+    this.mark(div, this.w.refused + " " + why + ". ");
+    const again = make("button", { type: "button" }, this.w.again);
+    again.onclick = () => { div.remove(); this.lines.delete(id); this.pending.delete(div); edit(); };
+    div.lastElementChild!.append(again);
+  }
+
+  // clear leaves nothing of hers on the screen.
+  clear(...instead: (Node | string)[]) { this.root.replaceChildren(make("div", { className: "state", role: "status" }, ...instead)); }
+
+  // answer is what the form says: her own words, or what she chose.
+  answer(): string {
+    const value = (selector: string) => (this.form.querySelector(selector) as HTMLInputElement)?.value.trim() || "";
+    return this.words.value.trim() || value("input[name=choice]:checked") || value("#value") || [value("#day"), value("#month"), value("#year")].join(" ").trim();
+  }
+
+  emptied() {
+    this.words.value = "";
+    for (const input of this.question.querySelectorAll("input")) {
+      if (input.type === "radio") input.checked = false;
+      else input.value = "";
+    }
+  }
+
+  private firstPending(): HTMLElement | null {
+    for (const div of this.pending) return div;
+    return null;
+  }
+
+  private newest(div: HTMLElement) {
+    if (this.latest && this.latest !== div) this.mark(this.latest, "");
+    this.latest = div;
+  }
+
+  private line(l: Line): HTMLElement {
+    const had = l.id ? this.lines.get(l.id) : null;
+    if (had) return had;
+    const who = l.by === "you" ? this.w.you : l.by === "nurse" ? l.name + ", " + this.w.nurse : this.w.lookout;
+    const div = make("div", { className: "line" + (l.by === "you" ? " mine" : "") + (l.loud ? " loud" : "") },
+      make("p", { className: "who" }, who + ", ", this.time(l.at)), make("p", { className: "text" }, l.text));
+    div.dataset.seq = String(l.seq);
+    if (l.id && l.by === "you") this.lines.set(l.id, div);
+    return div;
+  }
+
+  private time(text: string): HTMLElement {
+    const at = new Date(text);
+    const today = at.toDateString() === new Date().toDateString();
+    return make("time", { dateTime: text }, at.toLocaleString(this.lang, { hour: "2-digit", minute: "2-digit", ...(today ? {} : { weekday: "short", day: "numeric", month: "short" }) } as any));
+  }
+
+  private mark(div: HTMLElement, text: string) {
+    let p = div.querySelector(".sent");
+    if (!text) return p?.remove();
+    if (!p) div.append((p = make("p", { className: "sent" })));
+    if (p!.textContent !== text) p!.textContent = text;
+  }
+
+  // stand shows how things stand: the promise, who speaks, the question that waits.
+  private stand(n: News) {
+    this.promise.hidden = !n.promise;
+    this.promise.replaceChildren(this.w.promise + " ", make("strong", {}, n.promise || ""), ".");
+    const speaker = n.holder ? n.holder + ", " + this.w.nurse + ", " + this.w.holder : this.w.automatic;
+    const status = this.w[n.status] && (n.status === "paused" || n.status === "stopped") ? " " + this.w[n.status] : "";
+    this.speaker.textContent = speaker + status;
+    const asked = JSON.stringify(n.question);
+    if (asked === this.asked) return;
+    this.asked = asked;
+    const focused = this.question.contains((this.root.getRootNode() as ShadowRoot).activeElement);
+    this.question.replaceChildren(...this.ask(n.question));
+    if (focused) this.words.focus();
+  }
+
+  private ask(q: Question): Node[] {
+    const w = this.w;
+    const radios = (legend: string, className: string, labels: string[]) => [make("fieldset", {}, make("legend", {}, legend),
+      make("div", { className }, ...labels.map((label, i) => make("div", { className: "radio" }, make("input", { type: "radio", name: "choice", value: label, id: "c" + i }), make("label", { htmlFor: "c" + i }, label)))))];
+    const field = (id: string, label: string, size: number, mode = "numeric") => make("div", {}, make("label", { htmlFor: id }, label), make("input", { id, size, inputMode: mode, autocomplete: "off" }));
+    switch (q.Kind) {
+      case "choice": return radios(w.choose, "", q.Options || []);
+      case "yes_no": return radios(w.choose, "", [w.yes, w.no, w.unsure]);
+      case "scale": {
+        const to = q.Max || 10;
+        return radios(w.scale + " (" + q.Min + ": " + w.scale_low + ", " + to + ": " + w.scale_high + ")", "scale", Array.from({ length: Math.min(to - q.Min + 1, 21) }, (_, i) => String(q.Min + i)));
+      }
+      case "date": return [make("fieldset", {}, make("legend", {}, w.date), make("div", { className: "date" }, field("day", w.day, 2), field("month", w.month, 2), field("year", w.year, 4)))];
+      case "number": return [field("value", w.number, 4)];
+      case "weight": return [field("value", w.weight, 6, "decimal")];
+    }
+    return [];
+  }
+}

@@ -1,0 +1,203 @@
+package widget
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"lookout/bot"
+)
+
+// The drawers of links and of sessions. Tokens are kept hashed.
+const (
+	drawerLinks    = "chat-link"
+	drawerSessions = "chat-session"
+	cookieName     = "lookout_chat"
+	sessionLives   = 30 * 24 * time.Hour
+	maxTries       = 5
+)
+
+func hashed(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// session is a device that has shown for whom it speaks. The zero session: it has not.
+type session struct {
+	Patient string `json:"patient"`
+	key     string // of the drawer
+}
+
+// who gives the session that a request carries.
+func (c *Chat) who(r *http.Request) (session, error) {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return session{}, nil
+	}
+	s := session{key: hashed(cookie.Value)}
+	value, err := c.Values.Value(r.Context(), drawerSessions, s.key, c.Now())
+	if errors.Is(err, bot.ErrNotFound) {
+		return session{}, nil
+	}
+	if err == nil && json.Unmarshal(value, &s) != nil {
+		return session{}, nil
+	}
+	return s, err
+}
+
+// begin starts a session on this device, and goes to her messages. Nothing of hers
+// is in an address from here on.
+func (c *Chat) begin(w http.ResponseWriter, r *http.Request, s session) error {
+	token := make([]byte, 32)
+	rand.Read(token)
+	secret := base64.RawURLEncoding.EncodeToString(token)
+	value, err := json.Marshal(s)
+	if err == nil {
+		err = c.Values.PutValue(r.Context(), drawerSessions, hashed(secret), value, c.Now().Add(sessionLives))
+	}
+	if err != nil {
+		return err
+	}
+	c.setCookie(w, cookieName, secret, sessionLives)
+	return nil
+}
+
+// setCookie sets a cookie that no script reads; lives below 0 takes it away. Where a
+// hospital's page may frame the chat, the cookie must be sent there too, and is kept
+// apart for each hospital's page (CHIPS): it follows her nowhere else.
+func (c *Chat) setCookie(w http.ResponseWriter, name, value string, lives time.Duration) {
+	cookie := &http.Cookie{Name: name, Value: value, Path: "/chat", HttpOnly: true, Secure: c.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(lives.Seconds())}
+	if c.secure && len(c.Origins) > 0 {
+		cookie.SameSite, cookie.Partitioned = http.SameSiteNoneMode, true
+	}
+	http.SetCookie(w, cookie)
+}
+
+// from is the address that a request came from: of the last hop that is not one of
+// our own proxies.
+func (c *Chat) from(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && c.trusted(host); i-- {
+		if hop := strings.TrimSpace(hops[i]); hop != "" {
+			host = hop
+		}
+	}
+	return host
+}
+
+func (c *Chat) trusted(host string) bool {
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	for _, p := range c.Proxies {
+		if p.Contains(at.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// allow bounds how often something may happen: burst at once, then one each every.
+func (c *Chat) allow(key string, every time.Duration, burst int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.limits) > 100_000 {
+		now := c.Now()
+		for k, l := range c.limits { // those that are full again say nothing
+			if l.TokensAt(now) >= float64(l.Burst()) {
+				delete(c.limits, k)
+			}
+		}
+	}
+	l := c.limits[key]
+	if l == nil {
+		l = rate.NewLimiter(rate.Every(every), burst)
+		c.limits[key] = l
+	}
+	return l.AllowN(c.Now(), 1)
+}
+
+// mayTry bounds tries to get in: from an address, and with one link, code or number.
+func (c *Chat) mayTry(r *http.Request, what string) bool {
+	return c.allow("address:"+c.from(r), 6*time.Second, 30) && c.allow("try:"+hashed(what), time.Hour, maxTries)
+}
+
+// open takes a link and her birth date. Whatever is wrong, the words are the same.
+func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
+	key := r.FormValue("k")
+	refuse := func() {
+		c.show(w, r, http.StatusForbidden, "open", map[string]any{"Key": key, "Fault": true})
+	}
+	if !c.mayTry(r, key) {
+		refuse()
+		return
+	}
+	value, err := c.Values.Value(r.Context(), drawerLinks, hashed(key), c.Now())
+	if err != nil {
+		refuse()
+		return
+	}
+	var link session
+	if json.Unmarshal(value, &link) != nil || !c.born(r, link.Patient) {
+		refuse()
+		return
+	}
+	if _, err := c.Values.TakeValue(r.Context(), drawerLinks, hashed(key), c.Now()); err != nil {
+		refuse() // somebody was faster
+		return
+	}
+	if err := c.begin(w, r, link); err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+}
+
+// born says whether the birth date of a form is that of the patient.
+func (c *Chat) born(r *http.Request, patient string) bool {
+	p, err := c.Bot.Patient(r.Context(), patient)
+	return err == nil && p.BirthDate != "" && p.BirthDate == birthDate(r.FormValue("day"), r.FormValue("month"), r.FormValue("year"))
+}
+
+// birthDate puts three fields together; "" when they are no date.
+func birthDate(day, month, year string) string {
+	d, err1 := strconv.Atoi(strings.TrimSpace(day))
+	m, err2 := strconv.Atoi(strings.TrimSpace(month))
+	y, err3 := strconv.Atoi(strings.TrimSpace(year))
+	t := time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC)
+	if err1 != nil || err2 != nil || err3 != nil || t.Day() != d || int(t.Month()) != m {
+		return ""
+	}
+	return t.Format(time.DateOnly)
+}
+
+// harmless is where "leave this page" goes.
+const harmless = "https://www.bbc.co.uk/weather"
+
+// leave ends the session and goes somewhere harmless.
+func (c *Chat) leave(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		key := hashed(cookie.Value)
+		if err := c.Values.DeleteValue(r.Context(), drawerSessions, key); err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		c.hub.end(key)
+	}
+	c.setCookie(w, cookieName, "", -time.Second)
+	w.Header().Set("Clear-Site-Data", `"cache"`)
+	http.Redirect(w, r, harmless, http.StatusSeeOther)
+}

@@ -1,0 +1,273 @@
+package widget
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"lookout/bot"
+)
+
+// maxWords bounds one message, in bytes.
+const maxWords = 8 << 10
+
+// take hands one message to the bot; nil means that it is durable. The same id again
+// is the same message.
+func (c *Chat) take(ctx context.Context, s session, id, words string) error {
+	words = strings.TrimSpace(words)
+	switch {
+	case words == "" || id == "" || len(id) > 64:
+		return &bot.FieldError{Field: "message", Problem: "is empty"}
+	case len(words) > maxWords:
+		return &bot.FieldError{Field: "message", Problem: "is too long: send it in parts"}
+	case !c.allow("say:"+s.Patient, time.Second, 30):
+		return fmt.Errorf("%w: too many messages at once", bot.ErrUnavailable)
+	}
+	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, CarrierID: "chat:" + s.Patient + ":" + id, Patient: s.Patient, At: c.Now()})
+}
+
+// said is what a message came to, for the page that sent it: stored, refused (it will
+// never be taken as it is), later (try again), or out (signed out).
+func said(id string, err error) reply {
+	var field *bot.FieldError
+	switch {
+	case err == nil:
+		return reply{Type: "stored", ID: id}
+	case errors.As(err, &field):
+		return reply{Type: "refused", ID: id, Why: field.Problem}
+	default:
+		return reply{Type: "later", ID: id}
+	}
+}
+
+// reply is what a page is told of one message.
+type reply struct {
+	Type string `json:"type"`
+	ID   string `json:"id,omitempty"`
+	Why  string `json:"why,omitempty"`
+}
+
+// say takes a message by HTTP: the form of browsers without JavaScript, and the
+// element where sockets are blocked, which asks for JSON.
+func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
+	asJSON := strings.Contains(r.Header.Get("Accept"), "application/json")
+	s, err := c.who(r)
+	switch {
+	case err != nil:
+		c.fail(w, r, err)
+		return
+	case s.Patient == "" && asJSON:
+		c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+		return
+	case s.Patient == "":
+		c.welcome(w, r, http.StatusUnauthorized, "")
+		return
+	}
+	words := wordsOf(r)
+	err = c.take(r.Context(), s, r.FormValue("id"), words)
+	if asJSON {
+		answer, status := said(r.FormValue("id"), err), http.StatusOK
+		switch answer.Type {
+		case "refused":
+			status = http.StatusUnprocessableEntity
+		case "later":
+			status = http.StatusServiceUnavailable
+		}
+		c.json(w, status, answer)
+		return
+	}
+	var field *bot.FieldError
+	if err != nil && !errors.As(err, &field) {
+		c.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+}
+
+// wordsOf is what a form says: her own words, else the choice or the value that
+// she gave.
+func wordsOf(r *http.Request) string {
+	if words := r.FormValue("words"); strings.TrimSpace(words) != "" {
+		return words
+	}
+	if choice := r.FormValue("choice"); choice != "" {
+		return choice
+	}
+	return strings.TrimSpace(r.FormValue("day") + " " + r.FormValue("month") + " " + r.FormValue("year"))
+}
+
+func (c *Chat) json(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// line is one message as a page shows it.
+type line struct {
+	Seq  int64     `json:"seq"`
+	ID   string    `json:"id,omitempty"` // the client's own, of hers
+	By   string    `json:"by"`           // "you", "lookout", "nurse"
+	Name string    `json:"name,omitempty"`
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
+	Loud bool      `json:"loud,omitempty"` // an emergency text
+}
+
+// news is what is new for a page, with how things stand now.
+type news struct {
+	Type    string `json:"type"` // "news"
+	Lines   []line `json:"lines"`
+	Earlier bool   `json:"earlier,omitempty"` // there are older lines than these
+	Read    int64  `json:"read"`              // see bot.Hers.ReadUpTo
+	state
+}
+
+// state is how things stand.
+type state struct {
+	Promise  string     `json:"promise,omitempty"`
+	Holder   string     `json:"holder,omitempty"` // the nurse's name
+	Status   string     `json:"status"`
+	Question bot.Asking `json:"question"`
+}
+
+// mostLines is how many lines of her history come at once.
+const mostLines = 200
+
+// newsFor gives what is new to a page that has seen so much.
+func (c *Chat) newsFor(ctx context.Context, s session, after int64) (news, error) {
+	h, err := c.Bot.Hers(ctx, s.Patient, after)
+	if err != nil {
+		return news{}, err
+	}
+	n := news{Type: "news", Read: h.ReadUpTo, Lines: c.lines(ctx, h.Moments),
+		state: state{Promise: h.Promise, Status: string(h.Patient.Status), Question: h.Question}}
+	if h.Holder != "" {
+		n.Holder = c.nurse(ctx, h.Holder)
+	}
+	if after == 0 && len(n.Lines) > mostLines {
+		n.Lines, n.Earlier = n.Lines[len(n.Lines)-mostLines:], true
+	}
+	return n, nil
+}
+
+// last is the newest line of them, or what was there before.
+func (n *news) last(before int64) int64 {
+	if len(n.Lines) > 0 {
+		return n.Lines[len(n.Lines)-1].Seq
+	}
+	return before
+}
+
+func (c *Chat) lines(ctx context.Context, moments []bot.Moment) []line {
+	lines := make([]line, 0, len(moments))
+	for _, m := range moments {
+		if strings.HasPrefix(m.TextID, "link.") {
+			continue // a key to this page is shown on her telephone alone
+		}
+		lines = append(lines, c.line(ctx, m))
+	}
+	return lines
+}
+
+func (c *Chat) line(ctx context.Context, m bot.Moment) line {
+	l := line{Seq: m.Seq, Text: m.Text, At: m.At, By: "lookout", Loud: strings.Contains(m.TextID, "emergency")}
+	switch {
+	case m.Kind == bot.EntryIn:
+		l.By = "you"
+		if parts := strings.Split(m.Carrier, ":"); len(parts) == 3 && parts[0] == "chat" {
+			l.ID = parts[2]
+		}
+	case m.By != "lookout":
+		l.By, l.Name = "nurse", c.nurse(ctx, m.By)
+	}
+	return l
+}
+
+// nurse is how she knows a member of the team: by the given name.
+func (c *Chat) nurse(ctx context.Context, by string) string {
+	if u, err := c.Bot.User(ctx, by); err == nil && u.Name != "" {
+		name, _, _ := strings.Cut(u.Name, " ")
+		return name
+	}
+	name, _, _ := strings.Cut(by, "@")
+	return name
+}
+
+// pollFor is how long a page whose sockets are blocked waits for news in one request:
+// less than proxies take for a dead connection.
+const pollFor = 25 * time.Second
+
+// poll gives news to pages whose sockets are blocked: at once what they lack, else
+// when there is something, or after a while.
+func (c *Chat) poll(w http.ResponseWriter, r *http.Request) {
+	s, err := c.who(r)
+	if s.Patient == "" && err == nil {
+		c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+		return
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+	woken := &client{session: s, wake: make(chan struct{}, 1), over: make(chan int, 1)}
+	c.hub.add(woken)
+	defer c.hub.remove(woken)
+	end := time.NewTimer(pollFor)
+	defer end.Stop()
+	first := true
+	for {
+		n, err := c.newsFor(r.Context(), s, after)
+		if err != nil {
+			c.fail(w, r, err)
+			return
+		}
+		if !first || len(n.Lines) > 0 || r.URL.Query().Get("wait") == "" {
+			c.json(w, http.StatusOK, n)
+			return
+		}
+		first = false
+		select {
+		case <-woken.wake:
+		case <-end.C:
+		case <-woken.over:
+			c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+			return
+		case <-r.Context().Done():
+			return
+		case <-c.Stopping:
+			w.Header().Set("Retry-After", "1")
+			c.json(w, http.StatusServiceUnavailable, reply{Type: "later"})
+			return
+		}
+	}
+}
+
+// earlier gives the lines before one.
+func (c *Chat) earlier(w http.ResponseWriter, r *http.Request) {
+	s, err := c.who(r)
+	if s.Patient == "" && err == nil {
+		c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+		return
+	}
+	var moments []bot.Moment
+	if err == nil {
+		moments, err = c.Bot.Thread(r.Context(), s.Patient, 0, 0)
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
+	end := 0
+	for end < len(moments) && moments[end].Seq < before {
+		end++
+	}
+	from := max(0, end-mostLines)
+	c.json(w, http.StatusOK, news{Type: "earlier", Lines: c.lines(r.Context(), moments[from:end]), Earlier: from > 0})
+}

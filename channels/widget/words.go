@@ -1,0 +1,62 @@
+package widget
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// The languages that the pages speak. Everything that they say by themselves is in
+// assets/words.json, for the pages and the element alike; what lookout says to her is
+// the content's.
+const (
+	english = "en-GB"
+	welsh   = "cy"
+)
+
+// wordsOf are the pages' own words, by language and key.
+func loadWords() (map[string]map[string]string, error) {
+	text, err := files.ReadFile("assets/words.json")
+	if err != nil {
+		return nil, err
+	}
+	var words map[string]map[string]string
+	if err := json.Unmarshal(text, &words); err != nil {
+		return nil, fmt.Errorf("assets/words.json: %w", err)
+	}
+	return words, nil
+}
+
+// languageOf is what a person is spoken to in on a page.
+func languageOf(locale string) string {
+	if strings.HasPrefix(locale, welsh) {
+		return welsh
+	}
+	return english
+}
+
+const languageCookie = "lookout_language"
+
+// language is that of a visitor: what she chose here, else what her browser asks for.
+func language(r *http.Request) string {
+	if cookie, err := r.Cookie(languageCookie); err == nil && cookie.Value != "" {
+		return languageOf(cookie.Value)
+	}
+	return languageOf(r.Header.Get("Accept-Language"))
+}
+
+// speak changes the language, of the device and of her record.
+func (c *Chat) speak(w http.ResponseWriter, r *http.Request) {
+	to := languageOf(r.FormValue("to"))
+	s, err := c.who(r)
+	if err == nil && s.Patient != "" {
+		err = c.Bot.SetLanguage(r.Context(), s.Patient, to, "patient")
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	c.setCookie(w, languageCookie, to, sessionLives)
+	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+)
+
+// chatSettings are those of the web chat.
+type chatSettings struct {
+	Origins        []string `yaml:"origins"`
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	VouchKey       string   `yaml:"vouch_key"`
+}
+
+func (c *chatSettings) check() error {
+	var faults []error
+	for _, text := range c.Origins {
+		u, err := url.Parse(text)
+		local := err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1")
+		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != text || (u.Scheme != "https" && !(u.Scheme == "http" && local)) {
+			faults = append(faults, fmt.Errorf("chat.origins: %q is not an origin like https://www.anytown.nhs.uk: https, a host, and nothing behind it", text))
+		}
+	}
+	for _, text := range c.TrustedProxies {
+		if _, err := parseProxy(text); err != nil {
+			faults = append(faults, fmt.Errorf("chat.trusted_proxies: %q is not an address like 10.0.0.1 or a net like 10.0.0.0/8", text))
+		}
+	}
+	if c.VouchKey != "" && len(c.VouchKey) < 32 {
+		faults = append(faults, errors.New("chat.vouch_key: must have at least 32 characters, made by a machine: openssl rand -base64 32"))
+	}
+	return errors.Join(faults...)
+}
+
+// proxies are the trusted ones; check has found them sound.
+func (c *chatSettings) proxies() []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range c.TrustedProxies {
+		if p, err := parseProxy(text); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func parseProxy(text string) (netip.Prefix, error) {
+	if at, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(at, at.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
+}
