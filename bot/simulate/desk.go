@@ -127,10 +127,7 @@ func (d *desk) work() error {
 			continue
 		}
 		if queue == nil {
-			var err error
-			if queue, err = d.queue(); err != nil {
-				return err
-			}
+			queue = d.queue()
 		}
 		for len(queue) > 0 && n.row == "" {
 			row := queue[0]
@@ -147,17 +144,9 @@ func (d *desk) work() error {
 	return nil
 }
 
-// queue is what can be taken now, most dangerous first.
-func (d *desk) queue() ([]bot.Row, error) {
-	rows, err := d.w.bot.Queue(d.w.ctx, bot.QueueFilter{States: []bot.RowState{bot.Open}, Limit: 1 << 30})
-	if err != nil {
-		return nil, err
-	}
-	rows = slices.DeleteFunc(rows, func(r bot.Row) bool { return d.retry[r.ID].After(d.w.now) })
-	slices.SortFunc(rows, func(a, b bot.Row) int {
-		return cmp.Or(cmp.Compare(b.Level, a.Level), a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID))
-	})
-	return rows, nil
+// queue is what can be taken now, the most dangerous first, as many as there are nurses.
+func (d *desk) queue() []bot.Row {
+	return d.w.store.first(len(d.nurses), func(r *bot.Row) bool { return r.State == bot.Open && !d.retry[r.ID].After(d.w.now) })
 }
 
 // finish rings and closes a row, or gives it back when nobody answered.

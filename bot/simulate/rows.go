@@ -101,3 +101,29 @@ func (m *memory) Row(ctx context.Context, id string) (bot.Row, error) {
 	}
 	return bot.Row{}, bot.ErrNotFound
 }
+
+// first gives the first n of the rows that are not closed and wanted, in the order in
+// which nurses take them: the most dangerous, then the one that is due first. A desk
+// that is behind has thousands, and takes a few: they are not all put in order.
+func (m *memory) first(n int, wanted func(*bot.Row) bool) []bot.Row {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := func(a, b *bot.Row) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID))
+	}
+	top := make([]*bot.Row, 0, n+1)
+	for _, r := range m.live {
+		if !wanted(r) || len(top) == n && before(r, top[n-1]) >= 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(top, r, before)
+		if top = slices.Insert(top, at, r); len(top) > n {
+			top = top[:n]
+		}
+	}
+	out := make([]bot.Row, len(top))
+	for i, r := range top {
+		out[i] = *r
+	}
+	return out
+}
