@@ -147,7 +147,7 @@ func settled(w *world) bool {
 	defer response.Body.Close()
 	var b bytes.Buffer
 	b.ReadFrom(response.Body)
-	return strings.Contains(b.String(), "lookout_outgoing_messages 0\n") && strings.Contains(b.String(), `lookout_job_seconds_count{job="sweep"} 1`)
+	return strings.Contains(b.String(), "lookout_outgoing_messages 0\n") && strings.Contains(b.String(), `lookout_job_seconds_count{job="sweep"}`)
 }
 
 func tail(log *bytes.Buffer, mu *sync.Mutex) string {
