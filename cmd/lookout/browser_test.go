@@ -21,7 +21,7 @@ import (
 var axe string
 
 // patience is how long a page may take to come to a state, on a busy machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // browser is a headless Chromium of its own, with an empty profile.
 type browser struct {

@@ -116,7 +116,7 @@ func (w *world) closing(conn *websocket.Conn) *websocket.CloseError {
 func (w *world) until(conn *websocket.Conn, done func(kind, id string, lines []chatLine) bool) []chatLine {
 	w.Helper()
 	var all []chatLine
-	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	for {
 		var f struct {
 			Type, ID string
