@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: help test setup lint build demo bench fuzz torture
+.PHONY: soak help test setup lint build demo bench fuzz torture
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ bench: ## the benchmarks
 fuzz: ## each fuzz target for a minute
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  echo "== $$p $$f"; $(GO) test -run xxx -fuzz "^$$f\$$" -fuzztime 60s $$p || exit 1; done; done
+
+soak: ## (needs 50,000 open files) 20,000 idle and 500 writing pages over three restarts, with a plain echo server beside them
+	SOAK_IDLE=20000 SOAK_CHATTING=500 SOAK_SAYS=20 SOAK_RESTARTS=3 $(GO) test -run TestChatSoak -v -timeout 60m ./cmd/lookout
 
 torture: ## kill -9 under load, 200 times
 	KILLS=200 $(GO) test -run TestKill -timeout 60m ./cmd/lookout

@@ -27,7 +27,7 @@ func (v voucher) Validate() error {
 		return errors.New("no jti")
 	case v.Subject == "":
 		return errors.New("no sub")
-	case v.IssuedAt == nil || v.ExpiresAt.Sub(v.IssuedAt.Time) > mostVoucher:
+	case v.IssuedAt == nil || v.ExpiresAt == nil || v.ExpiresAt.Sub(v.IssuedAt.Time) > mostVoucher:
 		return errors.New("it lives too long, or says not since when")
 	}
 	return nil

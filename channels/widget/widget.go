@@ -52,6 +52,10 @@ type Bot interface {
 	Patient(ctx context.Context, id string) (bot.Patient, error)
 	User(ctx context.Context, email string) (bot.User, error)
 	SetLanguage(ctx context.Context, patient, locale, by string) error
+	SetChannel(ctx context.Context, patient, channel, by string) error
+	WishesOf(ctx context.Context, patient string) (bot.Wishes, error)
+	SetWishes(ctx context.Context, patient string, w bot.Wishes, by string) error
+	Audit(ctx context.Context, entry bot.AuditEntry) error
 	Advise(ctx context.Context, words, locale string) (bot.Advice, error)
 	Signs(ctx context.Context, locale string) (string, error)
 	TextCode(ctx context.Context, at bot.Address, code string, keep func(patients []string) error) error
@@ -154,6 +158,9 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("POST /chat/code", c.askCode)
 	pages.HandleFunc("POST /chat/code/open", c.openByCode)
 	pages.HandleFunc("POST /chat/vouch", c.vouch)
+	pages.HandleFunc("GET /chat/settings", c.settings)
+	pages.HandleFunc("POST /chat/settings", c.saveSettings)
+	pages.HandleFunc("GET /chat/held.json", c.held)
 	pages.HandleFunc("POST /chat/say", c.say)
 	pages.HandleFunc("POST /chat/ask", c.ask)
 	pages.HandleFunc("GET /chat/news", c.poll)

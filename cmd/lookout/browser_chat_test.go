@@ -13,9 +13,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/golang-jwt/jwt/v5"
 
 	"lookout/bot"
 )
@@ -390,6 +392,9 @@ func TestChatPageCheckIn(t *testing.T) {
 	if _, err := chromedp.Call(her.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}); err != nil {
 		t.Fatal(err)
 	}
+	her.open(w.url + "/chat/settings")
+	her.sound("chat, settings")
+	her.open(w.url + "/chat")
 	her.click("button", "Cymraeg")
 	her.until("document.documentElement.lang==='cy'&&" + shadow + ".querySelector('form button').innerText==='Anfon'")
 	her.sound("chat, in Welsh")
@@ -465,4 +470,60 @@ func TestWidgetOnAHospitalsPage(t *testing.T) {
 	}
 	page.open(w.url + "/chat")
 	page.reads("use the link in our text")
+}
+
+// A hospital's page that is on the list shows the chat in a frame of ours, in its own
+// colours, and cannot see into it; a page that is not on the list gets no frame.
+func TestWidgetInAFrame(t *testing.T) {
+	const key = "a key for tests only, of forty letters.."
+	var w *world
+	voucher := ""
+	page := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src "+w.url+"; frame-src "+w.url)
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprintf(rw, `<!DOCTYPE html><html lang="en"><head><meta name="viewport" content="width=device-width"><title>Anytown Hospital</title><style>:root{--lookout-colour:#7c2855}</style>
+			<script src="%s/chat/widget.js" async></script></head><body><main><h1>Breast care</h1><lookout-chat voucher="%s"></lookout-chat></main></body></html>`, w.url, voucher)
+	})
+	hospital, stranger := httptest.NewServer(page), httptest.NewServer(page)
+	defer hospital.Close()
+	defer stranger.Close()
+	w = newWorld(t, func(s *settings) { s.Chat.Origins, s.Chat.VouchKey = []string{hospital.URL}, key })
+	w.enrol("Mary", mary)
+	now := w.clock.now()
+	var err error
+	voucher, err = jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{Subject: "9990123454", Audience: jwt.ClaimStrings{w.url + "/chat"}, ID: "one", IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Minute))}).SignedString([]byte(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	her, other := b.tab(), b.tab()
+	her.open(hospital.URL)
+	her.until(shadow + ".querySelector('iframe')")
+	if js[bool](her, "(()=>{try{return !!"+shadow+".querySelector('iframe').contentWindow.document}catch{return false}})()") {
+		t.Error("the hospital's page sees into the frame")
+	}
+	// What is in the frame is looked at in a tab of its own, which has the same cookies.
+	framed := her.another()
+	framed.open(w.url + "/chat")
+	for end := time.Now().Add(patience); !js[bool](framed, "!!document.querySelector('lookout-chat[me]')"); framed.open(w.url + "/chat") {
+		if time.Now().After(end) {
+			t.Fatal("the hospital's word never let her in")
+		}
+	}
+	framed.chatReads("will text you check-ins")
+	her.expectLate() // of axe, which tries to speak with the frame and may not
+	her.sound("widget in a frame")
+	other.open(stranger.URL)
+	other.until(shadow + ".querySelector('section')")
+	if js[bool](other, "!!"+shadow+".querySelector('iframe')") {
+		t.Error("a page that is not on the list gets a frame")
+	}
+	response, err := http.Get(w.url + "/chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if policy := response.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors "+hospital.URL) || strings.Contains(policy, "unsafe") {
+		t.Errorf("the policy is %s", policy)
+	}
 }

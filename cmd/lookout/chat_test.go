@@ -2,16 +2,20 @@ package main
 
 import (
 	"cmp"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 )
 
@@ -287,5 +291,134 @@ func TestVisitor(t *testing.T) {
 	}
 	if st, err := w.process.store.Stats(t.Context(), w.clock.now()); err != nil || st.Patients != 0 {
 		t.Errorf("a visitor was kept: %+v, %v", st, err)
+	}
+}
+
+// Without a link: a code to the telephone on her record and her birth date let her in,
+// once; a number that nobody has is answered the same.
+func TestChatByCode(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	ticket := regexp.MustCompile(`name="ticket" value="([A-Z0-9]+)"`)
+	known := w.submit(c, "/chat/code", url.Values{"phone": {"07700 900123"}}, 200)
+	unknown := w.submit(c, "/chat/code", url.Values{"phone": {"07700 900777"}}, 200)
+	if ticket.ReplaceAllString(known, "") != ticket.ReplaceAllString(unknown, "") {
+		t.Error("a number that nobody has is answered otherwise")
+	}
+	text := w.expect(mary, 1, "your code is")
+	form := url.Values{"ticket": {ticket.FindStringSubmatch(known)[1]}, "code": {"000000x"}, "day": {"30"}, "month": {"4"}, "year": {"1961"}}
+	wrong := w.submit(c, "/chat/code/open", form, 403)
+	form.Set("code", regexp.MustCompile(`[0-9]{6}`).FindString(text.Body))
+	form.Set("day", "29")
+	if page := w.submit(c, "/chat/code/open", form, 403); page != wrong {
+		t.Error("a wrong birth date is answered otherwise than a wrong code")
+	}
+	form.Set("day", "30")
+	if page := w.submit(c, "/chat/code/open", form, 200); !strings.Contains(page, `role="log"`) || strings.Contains(page, text.Body) {
+		t.Error("the code does not open her messages, or stands among them")
+	}
+	other, _ := cookiejar.New(nil)
+	w.submit(&http.Client{Jar: other}, "/chat/code/open", form, 403)
+
+	if err := w.process.bot.SetLanguage(t.Context(), id, "cy", "patient"); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 { // three texts an hour to one number, and no more
+		want := 200
+		if n >= 2 {
+			want = 429
+		}
+		w.submit(c, "/chat/code", url.Values{"phone": {"07700 900123"}}, want)
+	}
+	w.expect(mary, 2, "eich cod yw")
+	w.expect(mary, 3, "eich cod yw")
+}
+
+// The hospital's own page vouches for her: by a word that is for us, short-lived,
+// signed with the key, and used once.
+func TestChatByTheHospitalsWord(t *testing.T) {
+	const key = "a key for tests only, of forty letters.."
+	w := newWorld(t, func(s *settings) { s.Chat.VouchKey = key })
+	id := w.enrol("Mary", mary)
+	now := w.clock.now()
+	claims := func(change func(*jwt.RegisteredClaims)) jwt.RegisteredClaims {
+		c := jwt.RegisteredClaims{Subject: "9990123454", Audience: jwt.ClaimStrings{w.url + "/chat"}, ID: rand.Text(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(4 * time.Minute))}
+		change(&c)
+		return c
+	}
+	sign := func(key string, c jwt.RegisteredClaims) string {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	same := func(*jwt.RegisteredClaims) {}
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	unsigned, _ := jwt.NewWithClaims(jwt.SigningMethodNone, claims(same)).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	for what, word := range map[string]string{
+		"another key":      sign(strings.Repeat("x", 40), claims(same)),
+		"no signature":     unsigned,
+		"another audience": sign(key, claims(func(c *jwt.RegisteredClaims) { c.Audience = jwt.ClaimStrings{"https://elsewhere.example"} })),
+		"run out": sign(key, claims(func(c *jwt.RegisteredClaims) {
+			c.IssuedAt = jwt.NewNumericDate(now.Add(-time.Hour))
+			c.ExpiresAt = jwt.NewNumericDate(now.Add(-time.Hour + 4*time.Minute))
+		})),
+		"too long a life": sign(key, claims(func(c *jwt.RegisteredClaims) { c.ExpiresAt = jwt.NewNumericDate(now.Add(6 * time.Minute)) })),
+		"no end":          sign(key, claims(func(c *jwt.RegisteredClaims) { c.ExpiresAt = nil })),
+		"no name":         sign(key, claims(func(c *jwt.RegisteredClaims) { c.ID = "" })),
+		"nobody of ours":  sign(key, claims(func(c *jwt.RegisteredClaims) { c.Subject = "9990123455" })),
+	} {
+		w.submit(c, "/chat/vouch", url.Values{"voucher": {word}}, 403)
+		if page := w.fetch(c, w.url+"/chat", 200); strings.Contains(page, `role="log"`) {
+			t.Errorf("%s lets somebody in", what)
+		}
+	}
+	word := sign(key, claims(same))
+	w.submit(c, "/chat/vouch", url.Values{"voucher": {word}}, 204)
+	if page := w.fetch(c, w.url+"/chat", 200); !strings.Contains(page, `role="log"`) {
+		t.Error("she is not in")
+	}
+	w.submit(c, "/chat/vouch", url.Values{"voucher": {word}}, 403)
+	w.submit(c, "/chat/vouch", url.Values{"voucher": {sign(key, claims(func(c *jwt.RegisteredClaims) { c.Subject = id }))}}, 204)
+}
+
+// Her settings: when and where she is reached, pause and start; what is held about
+// her, and all of it as a file.
+func TestChatSettings(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	w.submit(c, "/chat/say", url.Values{"id": {"one"}, "words": {"hello from the chat"}}, 200)
+	page := w.submit(c, "/chat/settings", url.Values{"time": {"set_morning"}, "channel": {"chat"}}, 200)
+	for _, words := range []string{"Saved.", "Mary Jones", "1961-04-30", strings.TrimPrefix(mary, "+")} {
+		if !strings.Contains(page, words) {
+			t.Errorf("the page does not say %q", words)
+		}
+	}
+	p, err := w.process.bot.Patient(t.Context(), id)
+	if err != nil || p.Wish.From != 480 || p.Wish.To != 720 || p.Addresses[0].Channel != "chat" {
+		t.Errorf("kept: %+v, %v", p, err)
+	}
+	w.submit(c, "/chat/settings", url.Values{"channel": {"pigeon"}}, 422)
+	w.submit(c, "/chat/say", url.Values{"id": {"two"}, "choice": {"PAUSE"}}, 200)
+	if page := w.fetch(c, w.url+"/chat/settings", 200); !strings.Contains(page, "Start again") {
+		t.Error("she is paused, and cannot start again")
+	}
+	var held struct {
+		About    map[string]any `json:"about_you"`
+		Messages []struct{ Text string }
+	}
+	if err := json.Unmarshal([]byte(w.fetch(c, w.url+"/chat/held.json", 200)), &held); err != nil || held.About["family_name"] != "Jones" || len(held.Messages) < 3 {
+		t.Errorf("the file holds %+v, %v", held, err)
+	}
+	jar, _ := cookiejar.New(nil)
+	for _, path := range []string{"/chat/settings", "/chat/held.json"} {
+		if page := w.fetch(&http.Client{Jar: jar}, w.url+path, 401); strings.Contains(page, "Jones") {
+			t.Errorf("%s says who she is to a stranger", path)
+		}
 	}
 }

@@ -154,7 +154,7 @@ export class View {
   private time(text: string): HTMLElement {
     const at = new Date(text);
     const today = at.toDateString() === new Date().toDateString();
-    return make("time", { dateTime: text }, at.toLocaleString(this.lang, { hour: "2-digit", minute: "2-digit", ...(today ? {} : { weekday: "short", day: "numeric", month: "short" }) } as any));
+    return make("time", { dateTime: text }, at.toLocaleString([this.lang, "en-GB"], { hour: "2-digit", minute: "2-digit", ...(today ? {} : { weekday: "short", day: "numeric", month: "short" }) } as any));
   }
 
   private mark(div: HTMLElement, text: string) {
