@@ -139,7 +139,9 @@ func (b *Bot) Ring(ctx context.Context, a Act, result string) (Row, error) {
 	return b.onOwnRow(ctx, a, func(t *turn, r *Row) error {
 		r.Rung++
 		if ring.Spoke {
-			r.Spoke = true
+			if !r.Spoke {
+				r.Spoke, r.SpokeAt = true, t.now
+			}
 			t.promiseKept(r)
 		}
 		t.entry(Entry{Kind: EntryRing, By: a.By, Ref: r.ID, Why: ring.Label})

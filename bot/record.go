@@ -254,6 +254,7 @@ type Row struct {
 	Spoke       bool         `json:"spoke,omitempty"`        // somebody spoke with her since it was opened
 	Promised    bool         `json:"promised,omitempty"`     // she was told by when somebody is in touch
 	ToldOfMiss  bool         `json:"told_of_miss,omitempty"` // she was told that the promise may be missed
+	SpokeAt     time.Time    `json:"spoke_at,omitzero"`      // when that was, the first time since she last was promised a call
 	PagedTo     string       `json:"paged_to,omitempty"`
 	AckedBy     string       `json:"acked_by,omitempty"` // who answered the page
 	ClosedAt    time.Time    `json:"closed_at,omitzero"`

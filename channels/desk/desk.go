@@ -69,6 +69,7 @@ type Bot interface {
 	Cover(ctx context.Context, day time.Time, names []string) error
 	Reachable(ctx context.Context) ([]bot.Tested, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
+	Report(ctx context.Context, from, to time.Time) (bot.Report, error)
 	AuditTail(ctx context.Context, before int64, limit int) ([]bot.AuditEntry, error)
 	AccessTo(ctx context.Context, patient string) ([]bot.AuditEntry, error)
 	Watch(ctx context.Context) <-chan bot.Hint
@@ -163,6 +164,8 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"POST /desk/rows/{id}/draft":               {d.draft, clinical},
 		"GET /desk/patients/{id}/sheets/{key}":     {d.sheetPage, clinical},
 		"GET /desk/patients/{id}/sheets/{key}/pdf": {d.sheetPDF, clinical},
+		"GET /desk/reports":                        {d.reports, leads},
+		"GET /desk/reports/{key}":                  {d.reportFile, leads},
 		"GET /desk/audit":                          {d.auditPage, auditors},
 		"GET /desk/patients/{id}/access":           {d.access, leads},
 		"GET /desk/patients/{id}/access.csv":       {d.accessFile, leads},
@@ -379,10 +382,9 @@ func (d *Desk) functions() template.FuncMap {
 		"colour": func(l triage.Level) string {
 			return map[triage.Level]string{triage.Emergency: "red", triage.Urgent: "orange", triage.Soon: "blue"}[l]
 		},
-		"level": func(l triage.Level) string {
-			return map[triage.Level]string{triage.Emergency: "Emergency", triage.Urgent: "Urgent", triage.Soon: "Soon", triage.Routine: "Routine", triage.None: "None"}[l]
-		},
+		"level":     levelName,
 		"nhs":       spaced,
+		"bar":       bar,
 		"metwords":  met,
 		"sheetname": func(key string) string { s, _ := d.Bot.Content().Sheet(key, nil); return s.Title },
 		"age": func(birth string) int {
@@ -432,6 +434,11 @@ func (d *Desk) functions() template.FuncMap {
 			return s
 		},
 	}
+}
+
+// levelName is what the desk calls a level.
+func levelName(l triage.Level) string {
+	return map[triage.Level]string{triage.Emergency: "Emergency", triage.Urgent: "Urgent", triage.Soon: "Soon", triage.Routine: "Routine", triage.None: "None"}[l]
 }
 
 // person is what the team calls a member: her name, or her address where she has

@@ -345,3 +345,25 @@ func TestAuditPages(t *testing.T) {
 		t.Errorf("of nobody: %d", status)
 	}
 }
+
+// The lead's reports hide small numbers, also in the files, and name no nurse.
+func TestReports(t *testing.T) {
+	o := newOffice(t)
+	lead := o.browser("bea@example.org")
+	row := "/desk/rows/" + o.row
+	o.post(lead, row+"/take", nil)
+	o.post(lead, row+"/ring", url.Values{"result": {"spoke"}})
+	o.post(lead, row+"/close", url.Values{"outcome": {"clinic"}})
+	for _, path := range []string{"/desk/reports", "/desk/reports?days=7", "/desk/reports/promises", "/desk/reports/concerns?days=365", "/desk/reports/ages"} {
+		status, page := o.get(lead, path)
+		if status != 200 || !strings.Contains(page, "fewer than 5") || strings.Contains(page, "ann@") || strings.Contains(page, "Zebedeemarker") || strings.Contains(page, "100%") {
+			t.Errorf("%s: %d, a small number, a nurse or a patient is shown:\n%s", path, status, page)
+		}
+	}
+	if status, _ := o.get(lead, "/desk/reports/none"); status != 404 {
+		t.Errorf("a table that there is not: %d", status)
+	}
+	if status, _ := o.get(o.browser("ann@example.org"), "/desk/reports"); status != 403 {
+		t.Errorf("a nurse: %d", status)
+	}
+}

@@ -120,6 +120,11 @@ func TestTwoNursesOnTheScreen(t *testing.T) {
 	bea.open(url + "/desk/labelled")
 	bea.reads("None yet")
 	bea.sound("read otherwise")
+	for page, words := range map[string]string{"reports": "Promises kept", "audit": "Newest first"} {
+		bea.open(url + "/desk/" + page)
+		bea.reads(words)
+		bea.sound(page)
+	}
 }
 
 // The desk by single keys, which act only while nobody writes, and not when they are
