@@ -235,8 +235,13 @@ func (c *Chat) poll(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-woken.wake:
 		case <-end.C:
-		case <-woken.over:
-			c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+		case code := <-woken.over:
+			if code == closeSignedOut {
+				c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+				return
+			}
+			w.Header().Set("Retry-After", "30") // too many pages of hers: this one asks less often
+			c.json(w, http.StatusServiceUnavailable, reply{Type: "later"})
 			return
 		case <-r.Context().Done():
 			return

@@ -101,7 +101,6 @@ type Chat struct {
 	hub     hub
 	mu      sync.Mutex
 	limits  map[string]*rate.Limiter
-	texting sync.WaitGroup // codes on their way
 }
 
 // New makes the chat. Its templates and words are checked here.
@@ -215,6 +214,9 @@ func (c *Chat) gone(err error) bool { return errors.Is(err, bot.ErrNotFound) }
 func (c *Chat) show(w http.ResponseWriter, r *http.Request, status int, page string, v map[string]any) {
 	s := c.Bot.Service()
 	v["Service"], v["NurseLine"] = s.Name, s.NurseLine
+	if _, ok := v["Key"]; !ok {
+		v["Key"] = ""
+	}
 	if _, ok := v["Lang"]; !ok {
 		v["Lang"] = language(r)
 	}
@@ -258,6 +260,10 @@ func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	n, err := c.newsFor(r.Context(), s, 0)
+	if err != nil && c.gone(err) { // she has been erased since
+		c.welcome(w, r, http.StatusOK, "")
+		return
+	}
 	if err != nil {
 		c.fail(w, r, err)
 		return

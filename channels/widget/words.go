@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -58,5 +59,9 @@ func (c *Chat) speak(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.setCookie(w, languageCookie, to, sessionLives)
-	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+	to = "/chat"
+	if k := r.FormValue("k"); k != "" { // she was about to open a link
+		to += "?k=" + url.QueryEscape(k)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }

@@ -226,8 +226,17 @@ func TestChatClosings(t *testing.T) {
 		t.Errorf("a page of another origin may connect: %v", response)
 	}
 
-	conn = w.socket(c, 0)
-	w.until(conn, func(kind, _ string, _ []chatLine) bool { return kind == "news" })
+	var pages []*websocket.Conn
+	for range 11 {
+		conn := w.socket(c, 0)
+		w.until(conn, func(kind, _ string, _ []chatLine) bool { return kind == "news" })
+		pages = append(pages, conn)
+	}
+	if got := w.closing(pages[0]); got.Code != 4409 {
+		t.Errorf("the eleventh page of one person closed the first with %v", got)
+	}
+
+	conn = pages[10]
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	w.submit(c, "/chat/leave", nil, 303)
 	if got := w.closing(conn); got.Code != 4401 {
@@ -265,6 +274,10 @@ func TestLinkIsTriedFiveTimes(t *testing.T) {
 	form.Set("day", "30")
 	if page := w.submit(c, "/chat/open", form, 403); page != first {
 		t.Error("the right date after five wrong ones is answered otherwise")
+	}
+	jar, _ = cookiejar.New(nil)
+	if page := w.submit(&http.Client{Jar: jar}, "/chat/language", url.Values{"to": {"cy"}, "k": {"a/link"}}, 200); !strings.Contains(page, `name="k" value="a/link"`) || !strings.Contains(page, `lang="cy"`) {
+		t.Errorf("another language loses the link: %s", page)
 	}
 	form.Set("k", "nolinkatall")
 	if page := w.submit(c, "/chat/open", form, 403); strings.ReplaceAll(page, "nolinkatall", at.Query().Get("k")) != first {
