@@ -317,6 +317,7 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 		}
 		t.entry(Entry{Kind: EntryRow, By: c.By, Ref: r.ID, Why: "closed: " + outcome.Label})
 		t.shut(r, c.By, c.Outcome)
+		t.reaskClosed(r)
 		if r.Concern == "unreachable" { // somebody has looked at her number: it is tried again
 			t.rec.Reach = nil
 		}

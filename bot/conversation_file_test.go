@@ -23,6 +23,7 @@ type conversation struct {
 
 	heading    []string // with the empty line at its end
 	nation     string
+	closedDoor bool // the hospital has no open access
 	duty       []bot.Duty
 	enrolments []bot.Enrolment
 	begin      time.Time
@@ -150,6 +151,8 @@ func (c *conversation) setting(line string) error {
 	case name == "shows":
 	case name == "nation":
 		c.nation = value
+	case line == "open access: no":
+		c.closedDoor = true
 	case name == "duty":
 		c.duty, err = readDuty(value)
 	case name == "patient":

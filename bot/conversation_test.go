@@ -117,7 +117,7 @@ func newWorld(t *testing.T, c *conversation) *world {
 	t.Cleanup(func() { store.Close() })
 	w := &world{t: t, store: store, pack: pack, now: c.begin, dead: map[string]bool{}, rows: map[string]string{},
 		statuses: map[string]bot.Status{}, journal: map[string]int64{}, last: map[string]bot.Outgoing{}}
-	w.team = &bot.Service{ID: "anytown", Name: "Anytown breast nurses", Nation: c.nation, Location: zone, OpenAccess: true,
+	w.team = &bot.Service{ID: "anytown", Name: "Anytown breast nurses", Nation: c.nation, Location: zone, OpenAccess: !c.closedDoor,
 		NurseLine: "01632 960001", CancerLine: "01632 960002", Promise: bot.DefaultPromise, PageEvery: 5 * time.Minute, Lease: 30 * time.Minute,
 		Hours:   bot.Hours{Location: zone, Closed: func(day time.Time) string { return pack.Holiday(c.nation, day) }},
 		Sending: bot.Sending{From: 10 * 60, To: 16 * 60, Before: time.Hour}, Duty: c.duty}

@@ -172,6 +172,7 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 		row = &t.rec.Rows[len(t.rec.Rows)-1]
 		t.changed(row, "opened: "+level.String()+". "+reason, true)
 		t.watchRow(row)
+		t.reask(row)
 		return raised{*row, true, true}
 	}
 	up := level > row.Level
@@ -196,6 +197,9 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 	t.changed(row, why, up)
 	if up || again {
 		t.watchRow(row)
+	}
+	if up {
+		t.reask(row)
 	}
 	return raised{*row, false, up}
 }

@@ -163,6 +163,9 @@ func (t *turn) receive(in Inbound) {
 	case deathReported(reading) && p.Status != Ended:
 		t.queue(reading, words)
 		t.bereaved()
+	case wrongNumber(reading) && (p.Status == Active || p.Status == Invited || p.Status == Paused):
+		t.queue(reading, words)
+		t.misdirect()
 	case t.mourning() && t.command(in, reading) == "stop":
 		t.queue(reading, words)
 		t.stop("patient", "wrote it after a death was reported", false)
@@ -394,9 +397,12 @@ func (t *turn) emergencyText(reading triage.Reading) {
 // converse is the turn of an ordinary message: the talk goes on, a nurse gets
 // what she must get, and she is told by when.
 func (t *turn) converse(in Inbound, reading triage.Reading, words string) {
-	asked := t.question() != nil
-	opened := t.queue(reading, words)
-	t.promise(opened, asked)
+	question, asked := t.pack.Program().Open(t.rec.Talk)
+	var opened []raised
+	if !asked || !question.Settles(reading) {
+		opened = t.queue(reading, words)
+		t.promise(opened, asked)
+	}
 	if len(in.Media) > 0 && !t.told("photo.received", time.Hour) {
 		t.say("photo.received", nil, PriorityReply)
 	}

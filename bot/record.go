@@ -209,6 +209,7 @@ const (
 	WakePage   WakeKind = "page"   // page the next on the ladder: Ref is the row, N the step
 	WakeSnooze WakeKind = "snooze" // a snoozed row comes back: Ref is the row
 	WakeResume WakeKind = "resume" // a pause ends
+	WakeReask  WakeKind = "reask"  // a sign of illness is asked about again: Ref is its concern
 	WakeAgain  WakeKind = "again"  // what was not delivered is sent once more: Ref is the message
 
 	// The steps that guard a promise, in promise.go: Ref is the row.

@@ -37,16 +37,16 @@ func (t *turn) effect(e flows.Effect) {
 	switch {
 	case e.Say != nil:
 		priority := PriorityReply
-		if e.Say.Reminder {
+		if e.Say.Reminder || t.unasked {
 			priority = PriorityPlanned
 		}
-		t.say(e.Say.Text, nil, priority)
+		t.ask(e.Say.Text, e.Say.Options, priority)
 	case e.Ask != nil:
 		priority := PriorityReply
 		if t.unasked {
 			priority = PriorityPlanned
 		}
-		t.sayFrom(t.pack, e.Ask.Text, priority, func(locale string) map[string]string { return content.Choices(e.Ask.Options, locale) })
+		t.ask(e.Ask.Text, e.Ask.Options, priority)
 	case e.Escalate != nil:
 		x := e.Escalate
 		words := "(" + x.Reason + ")"
@@ -67,6 +67,11 @@ func (t *turn) effect(e flows.Effect) {
 	case e.Ended != nil:
 		t.entry(Entry{Kind: EntryFlow, Ref: e.Ended.Flow, Why: "ended: " + e.Ended.Outcome, Pack: t.pack.Digest()})
 	}
+}
+
+// ask queues a question, or what is said about one, with the list of its options.
+func (t *turn) ask(id string, options []flows.Option, priority Priority) {
+	t.sayFrom(t.pack, id, priority, func(locale string) map[string]string { return content.Choices(options, locale) })
 }
 
 // unwakeTalk takes back every timer of the talk.
@@ -320,6 +325,34 @@ func (t *turn) end(by, reason string) {
 		}
 	}
 	t.entry(Entry{Kind: EntryStatus, By: by, Why: "her follow-up has ended: " + reason})
+}
+
+// wrongNumber says whether a message tells that the number is not the patient's.
+func wrongNumber(reading triage.Reading) bool {
+	return slices.ContainsFunc(reading.Findings, func(f triage.Finding) bool {
+		return f.Concept == "wrong_number" && f.Polarity == "said" && f.Level > triage.None
+	})
+}
+
+// misdirect holds everything back when somebody says that the number is not hers:
+// nothing clinical goes to a stranger's telephone (HZ6). A nurse finds out.
+func (t *turn) misdirect() {
+	t.endTalk("wrong number")
+	t.unwake("plan")
+	t.unwake("reask")
+	t.cancelPlanned()
+	t.entry(Entry{Kind: EntryStatus, Why: "the number may not be hers: nothing is sent until a nurse has looked"})
+	t.holdBack()
+	if !t.told("safety.wrong-number", 24*time.Hour) {
+		t.say("safety.wrong-number", nil, PriorityReply)
+	}
+}
+
+// misdirected says whether somebody has said that the number is not hers, and no
+// nurse has found out yet.
+func (t *turn) misdirected() bool {
+	row := t.row("wrong-number")
+	return row != nil && row.State != Closed
 }
 
 // mourning says whether a death was reported and no nurse has found out yet whose:

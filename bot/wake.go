@@ -135,11 +135,13 @@ func (t *turn) handle(w Wake) {
 		t.wakeWarn(t.rowByID(w.Ref))
 	case WakeTell:
 		t.wakeTell(t.rowByID(w.Ref))
+	case WakeReask:
+		t.wakeReask(w)
 	case WakeAgain:
 		t.wakeAgain(w)
 	case WakeResume:
-		if t.rec.Patient.Status == Paused && t.mourning() {
-			t.holdBack() // nobody has looked yet whose death it was
+		if t.rec.Patient.Status == Paused && (t.mourning() || t.misdirected()) {
+			t.holdBack() // nobody has looked yet whose death it was, or whose number
 			return
 		}
 		if t.rec.Patient.Status == Paused {

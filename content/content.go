@@ -261,6 +261,8 @@ type Concern struct {
 	Soon      string   `yaml:"soon"`
 	Routine   string   `yaml:"routine"`
 	Missed    string   `yaml:"missed"` // when the promise may be missed
+	// Again says that it is a sign of illness: she is asked after a while how it is.
+	Again bool `yaml:"again"`
 }
 
 // Concern says which concern a concept belongs to.
@@ -270,6 +272,12 @@ func (p *Pack) Concern(concept string) string {
 
 // HasConcern says whether there is such a concern.
 func (p *Pack) HasConcern(id string) bool { return p.service.concerns[id] != nil }
+
+// AsksAgain says whether she is asked after a while how a concern is.
+func (p *Pack) AsksAgain(concern string) bool {
+	c := p.service.concerns[concern]
+	return c != nil && c.Again
+}
 
 // ConcernLabel is a concern in plain words.
 func (p *Pack) ConcernLabel(id string) string {

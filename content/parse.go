@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,14 +147,23 @@ func (c *checker) text(f *textsFile, file string, line int, x textFile) *text {
 			c.fault(file, line, "text %s: %s: %s", x.ID, fault.Message, fault.Mend)
 		}
 	}
-	if x.Welsh != "" {
-		if t.welshReview = cmp.Or(x.WelshReview, f.WelshReview); t.welshReview == "" {
-			c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker's review`", x.ID)
-		}
-	}
 	for key, words := range map[string]string{"en-GB/chat": x.Chat, "en-GB/email": x.Email, "cy": x.Welsh, "cy/chat": x.WelshChat} {
 		if words != "" {
 			t.wording[key] = words
+		}
+	}
+	if x.Welsh == "" && !strings.HasPrefix(x.ID, "page.") {
+		c.fault(file, line, "text %s: the Welsh is missing: write `cy:`; what goes to patients goes out in both languages", x.ID)
+	}
+	for key, english := range map[string]string{"cy": x.English, "cy/chat": cmp.Or(x.Chat, x.English)} {
+		have, want := placeholdersOf(t.wording[key]), placeholdersOf(english)
+		if t.wording[key] != "" && !slices.Equal(have, want) {
+			c.fault(file, line, "text %s (%s): it fills in %s, and the English %s: let both say the same", x.ID, key, strings.Join(have, " "), strings.Join(want, " "))
+		}
+	}
+	if x.Welsh != "" {
+		if t.welshReview = cmp.Or(x.WelshReview, f.WelshReview); t.welshReview == "" {
+			c.fault(file, line, "text %s: its Welsh has no review state: write `cy_review: needs a Welsh speaker's review`", x.ID)
 		}
 	}
 	for _, key := range sortedKeys(t.wording) {
@@ -170,8 +180,35 @@ var forbidden = map[string]string{
 	"sounds like": "it diagnoses", "nothing to worry about": "it reassures", "probably nothing": "it reassures", "you do not have": "it diagnoses",
 }
 
-// telltale are words that a locked screen must not show in the first 40 characters (clinical digest 8.4).
-var telltale = []string{"cancer", "breast", "chemo", "nipple", "lump", "mastectomy", "vagina", "suicid", "abuse", "tumour"}
+// telltale begins the words that a locked screen must not show in the first 40
+// characters, in either language: what she has had, and parts of the body
+// (clinical digest 8.4; hazard HZ7).
+var telltale = regexp.MustCompile(`(?i)(?:^|[^\pL])(cancer|canser|chemo|cemo|tumour|tiwmor|mastectom|mammogra|mamogra|suicid|hunanladd|abuse|cam-drin|` +
+	`breast|bron\b|bronnau|nipple|chest|brest\b|armpit|cesail|scar\b|scars|craith|lump|lwmp|vagina|womb|croth|bowel|coluddyn|poo\b|pee\b|bottom|leg\b|legs\b|goes\b|coesau|` +
+	`arm\b|arms\b|braich|tummy|liver|neck|gwddf)`)
+
+// placeholdersOf are what a wording leaves open, each once, in order. The two ways to
+// list options count as one.
+func placeholdersOf(words string) []string {
+	var out []string
+	for _, m := range placeholder.FindAllStringSubmatch(words, -1) {
+		name := m[1]
+		if name == "list" {
+			name = "choices"
+		}
+		out = append(out, "{"+name+"}")
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// lockedScreen is how many characters of a text message a locked screen shows.
+const lockedScreen = 40
+
+func firstWords(words string) string {
+	start := []rune(words)
+	return string(start[:min(lockedScreen, len(start))])
+}
 
 // wording checks one wording: placeholders, length, and what is never said.
 func (c *checker) wording(t *text, key string) {
@@ -201,12 +238,8 @@ func (c *checker) wording(t *text, key string) {
 		c.fault(t.file, t.line, "text %s (%s): it has a character that SMS sends at twice the price: write straight quotes and plain dashes", t.id, key)
 	}
 	if !strings.HasPrefix(t.id, "page.") {
-		start := []rune(lower)
-		start = start[:min(40, len(start))]
-		for _, word := range telltale {
-			if strings.Contains(string(start), word) {
-				c.fault(t.file, t.line, "text %s (%s): a locked screen would show %q: begin with neutral words", t.id, key, word)
-			}
+		if m := telltale.FindStringSubmatch(firstWords(words)); m != nil {
+			c.fault(t.file, t.line, "text %s (%s): a locked screen would show %q in the first %d characters: begin with neutral words", t.id, key, m[1], lockedScreen)
 		}
 	}
 }
@@ -341,7 +374,7 @@ func (c *checker) calendar(files map[string][]byte) map[string]map[string]string
 
 // requiredTexts are those that package bot says by name.
 var requiredTexts = []string{
-	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added",
+	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added", "safety.wrong-number",
 	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "link.code", "visitor.other", "visitor.crisis", "page.emergency", "page.acked", "page.passed", "page.nothing",
 	"page.check", "page.promise", "page.unreachable", "promise.missed", "promise.emergency", "desk.expected",
 	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
@@ -393,7 +426,7 @@ func (c *checker) required(p *Pack) {
 		c.fault("service/desk.yaml", 1, "outcomes and ring_results are missing")
 	}
 	if p.program != nil {
-		for _, flow := range []string{"check-in", "invitation"} {
+		for _, flow := range []string{"check-in", "invitation", "again-two-days", "again-two-weeks"} {
 			if !p.program.Has(flow) {
 				c.fault("flows", 1, "the flow %s is missing: lookout needs it", flow)
 			}

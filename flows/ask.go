@@ -50,7 +50,7 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 func (l *loader) ask(s *step, f *stepFile) {
 	here := func(path ...string) pos { return l.at(append([]string{"steps", s.name}, path...)...) }
-	s.text, s.kind, s.save, s.record, s.concepts = f.Ask, triage.Kind(f.Kind), f.Save, f.Record, f.Concepts
+	s.text, s.kind, s.save, s.record, s.practical, s.concepts = f.Ask, triage.Kind(f.Kind), f.Save, f.Record, f.Practical, f.Concepts
 	l.needText(f.Ask, "steps", s.name, "ask")
 	if answerType(s.kind) == nil {
 		l.fault(here("kind"), "kind", "use yes_no, scale, choice, number, date, weight or text", "%q is not a kind of question", f.Kind)
@@ -60,9 +60,9 @@ func (l *loader) ask(s *step, f *stepFile) {
 		l.fault(here("save"), "save", "use small letters, digits and _, and begin with a letter", "%q cannot be the name of an answer", f.Save)
 	}
 	switch want := records[f.Record]; {
-	case f.Record == "" || want == s.kind:
+	case f.Record == "" || want == s.kind || strings.HasPrefix(f.Record, surveyRecord):
 	case want == "":
-		l.fault(here("record"), "record", "use consent or weight, or `save:` it for a condition", "nothing of hers is kept under the name %q", f.Record)
+		l.fault(here("record"), "record", "use consent, weight or a name that begins with survey_, or `save:` it for a condition", "nothing of hers is kept under the name %q", f.Record)
 	default:
 		l.fault(here("record"), "record", fmt.Sprintf("set `kind: %s`, or take the record out", want), "what is recorded as %s must be a %s, and this is a %s", f.Record, want, s.kind)
 	}
@@ -95,6 +95,10 @@ func (l *loader) ask(s *step, f *stepFile) {
 // records are what of her record an answer can change, each with the kind of
 // question that gives it. Whoever runs a flow acts on each of them.
 var records = map[string]triage.Kind{"consent": triage.YesNo, "weight": triage.Weight}
+
+// surveyRecord begins the names of answers that are counted over many people, and
+// change nothing of hers. They may be of any kind.
+const surveyRecord = "survey_"
 
 // bounds reads the ends of a scale, or of a number.
 func (l *loader) bounds(s *step, f *stepFile) {

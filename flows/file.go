@@ -19,19 +19,21 @@ type flowFile struct {
 }
 
 type stepFile struct {
-	Ask      string            `yaml:"ask"`
-	Kind     string            `yaml:"kind"`
-	Concepts []string          `yaml:"concepts"`
-	Options  []optionFile      `yaml:"options"`
-	Min      *float64          `yaml:"min"`
-	Max      *float64          `yaml:"max"`
-	Save     string            `yaml:"save"`
-	Record   string            `yaml:"record"`
-	On       map[string]string `yaml:"on"`
-	Next     string            `yaml:"next"`
-	Remind   []remindFile      `yaml:"remind"`
-	Expire   *expireFile       `yaml:"expire"`
-	Unclear  *unclearFile      `yaml:"unclear"`
+	Ask      string       `yaml:"ask"`
+	Kind     string       `yaml:"kind"`
+	Concepts []string     `yaml:"concepts"`
+	Options  []optionFile `yaml:"options"`
+	Min      *float64     `yaml:"min"`
+	Max      *float64     `yaml:"max"`
+	Save     string       `yaml:"save"`
+	Record   string       `yaml:"record"`
+	// Practical questions are not about her health: a bare answer makes no row.
+	Practical bool              `yaml:"practical"`
+	On        map[string]string `yaml:"on"`
+	Next      string            `yaml:"next"`
+	Remind    []remindFile      `yaml:"remind"`
+	Expire    *expireFile       `yaml:"expire"`
+	Unclear   *unclearFile      `yaml:"unclear"`
 
 	Say string `yaml:"say"`
 	End string `yaml:"end"`

@@ -93,8 +93,9 @@ type Effect struct {
 
 // Say sends a text.
 type Say struct {
-	Text     string // text id
-	Reminder bool   // of a question already asked
+	Text     string   // text id
+	Options  []Option // of the question that it is about, when that is a choice
+	Reminder bool     // of a question already asked
 }
 
 // Ask sends a question and waits for its answer.

@@ -22,6 +22,18 @@ type OpenQuestion struct {
 	Concepts []string
 	Options  []Option
 	Min, Max float64
+	// Practical says that it is not about her health.
+	Practical bool
+}
+
+// Settles says whether a reading is no more than an answer to a question that is not
+// about her health: then nobody has to read it. What is urgent never is.
+func (q OpenQuestion) Settles(r triage.Reading) bool {
+	switch r.Answer.Kind {
+	case triage.SaidYes, triage.SaidNo, triage.Unsure, triage.Refused, triage.Value, triage.Chosen:
+		return q.Practical && !r.Answer.More && r.Level < triage.Urgent
+	}
+	return false
 }
 
 // Choices are its options as the reader knows them.
@@ -39,7 +51,7 @@ func (p *Program) Open(s State) (OpenQuestion, bool) {
 	if st == nil || st.verb != "ask" {
 		return OpenQuestion{}, false
 	}
-	return OpenQuestion{Text: st.text, Kind: st.kind, Concepts: st.concepts, Options: st.options, Min: st.min, Max: st.max}, true
+	return OpenQuestion{Text: st.text, Kind: st.kind, Concepts: st.concepts, Options: st.options, Min: st.min, Max: st.max, Practical: st.practical}, true
 }
 
 // at is the step where the talk stands; nil when the program does not have it.
@@ -301,7 +313,7 @@ func (r *run) timer(key string) {
 	case what == timerRemind && n >= 0 && n < len(st.remind) && r.s.Reminded <= n:
 		r.s.Reminded = n + 1
 		r.goes(st, "reminded", "")
-		r.do(Effect{Say: &Say{Text: st.remind[n].text, Reminder: true}})
+		r.do(Effect{Say: &Say{Text: st.remind[n].text, Options: st.options, Reminder: true}})
 	case what == timerExpire:
 		r.goes(st, "expired", st.expired)
 		r.moveOn(st, st.expired)
@@ -432,7 +444,7 @@ func (r *run) unclear(st *step) {
 	}
 	r.s.Unclear++
 	r.goes(st, "unclear", "")
-	r.do(Effect{Say: &Say{Text: st.unclear}})
+	r.do(Effect{Say: &Say{Text: st.unclear, Options: st.options}})
 }
 
 // answer is how a reading answers this question; NoAnswer when it does not,

@@ -285,7 +285,7 @@ func (t *try) step(e flows.Event) error {
 	for _, x := range effects {
 		switch {
 		case x.Say != nil:
-			t.say(x.Say.Text)
+			t.ask(x.Say.Text, x.Say.Options)
 		case x.Ask != nil:
 			t.ask(x.Ask.Text, x.Ask.Options)
 		case x.Escalate != nil:
@@ -304,7 +304,8 @@ func (t *try) step(e flows.Event) error {
 // answer reads her words, shows the reading, and moves the talk.
 func (t *try) answer(words string) error {
 	var q *triage.Question
-	if open, ok := t.pack.Program().Open(t.state); ok {
+	open, ok := t.pack.Program().Open(t.state)
+	if ok {
 		q = &triage.Question{Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.now}
 	}
 	r := triage.Read(t.pack.Lexicon(), words, q, t.profile, nil)
@@ -325,6 +326,7 @@ func (t *try) answer(words string) error {
 		}
 		t.note("row for the nurse: emergency; whoever is on duty is paged")
 		return t.step(flows.Event{Stop: "emergency"})
+	case ok && open.Settles(r):
 	case r.Level > triage.None:
 		if top == "" {
 			top = "not-understood"
