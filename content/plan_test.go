@@ -237,7 +237,7 @@ func TestThePlanEndsWithAFarewell(t *testing.T) {
 	p, _ := shipped(t).Plan("standard")
 	who := Person{Anchors: map[string]time.Time{"treatment_ended": day("2026-01-15"), "last_mammogram": day("2031-02-10"), "tablets_started": day("2026-02-01")}}
 	items := p.Due(who, day("2026-01-01"), day("2046-01-01"))
-	if last := items[len(items)-1]; last.Text != "plan.farewell" || last.At.Format(time.DateOnly) != "2031-02-15" {
+	if last := items[len(items)-1]; last.Flow != "farewell" || last.At.Format(time.DateOnly) != "2031-02-15" {
 		t.Errorf("the last of the plan is %+v", last)
 	}
 }
