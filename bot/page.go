@@ -102,7 +102,7 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 	if word != "ACK" && word != "PASS" {
 		return false, nil
 	}
-	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open}, Limit: 2000})
+	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Snoozed}, Limit: 2000})
 	if err != nil {
 		return false, fmt.Errorf("look for the page: %w", err)
 	}
@@ -122,7 +122,7 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 	gone := false // taken or closed since it was looked for
 	err = b.turn(ctx, row.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
 		r := t.rowByID(row.ID)
-		if gone = r == nil || r.State != Open; gone {
+		if gone = r == nil || r.State == Claimed; gone {
 			return errNothing
 		}
 		id := "page.acked"
