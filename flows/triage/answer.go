@@ -197,6 +197,17 @@ func (r *reader) affirmed(concept string, level Level, rule string) {
 	r.add(Finding{Concept: c.ID, Text: r.text, Start: 0, End: len(r.text), Polarity: "said", Time: "now", Experiencer: "her", Level: level, Rule: rule})
 }
 
+// guessed is affirmed where the level is no more than routine: the second reader,
+// where there is one, knows better which of such answers a person need not read.
+func (r *reader) guessed(concept string, level Level, rule string) {
+	if r.lex.second == nil || r.q != nil && r.q.Scripted || level > Routine || r.lex.concepts[concept] == nil {
+		r.affirmed(concept, level, rule)
+		return
+	}
+	r.hints = append(r.hints, concept)
+	r.affirmed(concept, None, rule)
+}
+
 func (r *reader) refused(a *asked) {
 	if a.safety {
 		r.affirmed("abuse_disclosure", Urgent, "would rather not say whether she is safe")
@@ -227,7 +238,7 @@ func (r *reader) across(a *asked) {
 		t.clause = 0
 		inner.tokens = append(inner.tokens, t)
 	}
-	found, _ := r.lex.find(inner.tokens)
+	found, _, _ := r.lex.find(inner.tokens)
 	inner.settle(found)
 	inner.symptom = make([]bool, len(inner.tokens)+1)
 	for i := range inner.matches {
@@ -378,7 +389,7 @@ func (r *reader) badAnswer(a *asked) {
 		r.affirmed("unwell_general", Soon, "says that she is not well, or not able")
 		return
 	case len(a.topics) == 0:
-		r.affirmed("not_understood", Routine, "said yes to a question")
+		r.guessed("not_understood", Routine, "said yes to a question")
 		return
 	}
 	for _, c := range a.topics {
@@ -390,7 +401,7 @@ func (r *reader) badAnswer(a *asked) {
 		if sev := r.severity(&m); sev >= 8 {
 			level = max(level, c.Severe)
 		}
-		r.affirmed(c.ID, level, "the answer says so: "+c.ID)
+		r.guessed(c.ID, level, "the answer says so: "+c.ID)
 	}
 }
 
@@ -403,7 +414,7 @@ func (r *reader) whole() match {
 // unsure adds what she is not sure of.
 func (r *reader) unsure(a *asked) {
 	if len(a.topics) == 0 {
-		r.affirmed("not_understood", Routine, "not sure")
+		r.guessed("not_understood", Routine, "not sure")
 		return
 	}
 	for _, c := range a.topics {
@@ -514,6 +525,8 @@ func (r *reader) choice(a *asked) {
 	r.out.Answer = Answer{Kind: Chosen, Option: first.Key, More: r.says(2)}
 	for _, k := range chosen {
 		r.option(a, stem, options[k].Label)
+		label, _ := r.lex.tokenise(options[k].Label)
+		r.picked = append(r.picked, label...)
 	}
 }
 

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"maps"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -9,13 +10,14 @@ import (
 
 // unit is a word or a phrase of the lexicon.
 type unit struct {
-	text   string
-	light  bool
-	in     []uint64         // the set of parts that it fits
-	firsts []int32          // the patterns that can begin with it
-	next   map[string]*unit // longer phrases that begin with it, by the next word
-	phrase bool             // it stands in the lexicon by itself, not only as the beginning of a phrase
-	member []*part          // while compiling: the parts that it fits
+	text    string
+	light   bool
+	in      []uint64         // the set of parts that it fits
+	firsts  []int32          // the patterns that can begin with it
+	next    map[string]*unit // longer phrases that begin with it, by the next word
+	phrase  bool             // it stands in the lexicon by itself, not only as the beginning of a phrase
+	classes []uint16         // places in Lexicon.classes of those that it is in
+	member  []*part          // while compiling: the parts that it fits
 }
 
 // with gives a unit that fits whatever either fits.
@@ -30,6 +32,7 @@ func (u *unit) with(o *unit) *unit {
 		}
 	}
 	sum.firsts = append(slices.Clone(u.firsts), o.firsts...)
+	sum.classes = append(slices.Clone(u.classes), o.classes...)
 	return sum
 }
 
@@ -340,6 +343,12 @@ func (l *Lexicon) joined(text string) string {
 // finish gives every unit its set of parts and its patterns.
 func (c *compiler) finish() {
 	l := c.lex
+	names := slices.Sorted(maps.Keys(c.classes))
+	for i, name := range names {
+		c.numbered[c.part("@"+name, "@"+name, 1)] = uint16(i)
+		l.classSigns = append(l.classSigns, signHash("@"+name))
+	}
+	l.classes = names
 	l.blocks = (len(c.parts) + 63) / 64
 	l.shortest = 99
 	for stem := range l.prefixes {
@@ -406,9 +415,13 @@ func (c *compiler) settle(u *unit) {
 		seen[p] = true
 		u.in[p.number/64] |= 1 << (p.number % 64)
 		u.firsts = append(u.firsts, p.firsts...)
+		if n, ok := c.numbered[p]; ok {
+			u.classes = append(u.classes, n)
+		}
 	}
 	slices.Sort(u.firsts)
 	u.firsts = slices.Compact(u.firsts)
+	slices.Sort(u.classes)
 	u.member = nil
 }
 

@@ -37,7 +37,8 @@ const (
 	markWell  // in a question: being well, able, free of: a "no" is bad news
 	markIdiom // a figure of speech: hides what stands inside it
 	markUneased
-	markNoun // a thing that can be denied: "pain", "lumps"
+	markNoun     // a thing that can be denied: "pain", "lumps"
+	markCourtesy // a greeting, a kiss, an excuse: it says nothing
 	markKinds
 )
 
@@ -47,7 +48,7 @@ var markNames = map[string]markKind{
 	"now": markNow, "if": markIf, "no_if": markNoIf, "quoted": markQuoted, "other": markOther, "carer": markCarer, "proxy": markProxy,
 	"self": markSelf, "subject": markSubject, "unsure": markUnsure, "worse": markWorse, "better": markBetter, "same": markSame,
 	"severe": markSevere, "mild": markMild, "sudden": markSudden, "night": markNight, "ask": markAsk, "well": markWell, "idiom": markIdiom,
-	"uneased": markUneased, "noun": markNoun,
+	"uneased": markUneased, "noun": markNoun, "courtesy": markCourtesy,
 }
 
 func bit(k markKind) uint64 { return 1 << k }

@@ -1,6 +1,7 @@
 package triage
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -33,11 +36,16 @@ type Lexicon struct {
 	longest   int
 	near      map[string][]string // a word of the lexicon with one letter left out → the words that it may be
 	patterns  []pattern
-	blocks    int // 64-bit words of a set of parts
+	classes   []string // names of the word classes, sorted
+	blocks    int      // 64-bit words of a set of parts
 	rules     []rule
 	commands  map[string]string
 	words     answerWords
 	second    *second // the statistical reader; nil: none
+
+	classSigns  []uint32  // of the classes, for the second reader
+	prompts     *sync.Map // words of a question → *asked
+	promptCount *atomic.Int64
 }
 
 // Concept is one thing that a message can be about.
@@ -57,13 +65,14 @@ type Concept struct {
 	// WorseIsSevere says that getting worse makes it as urgent as being severe.
 	WorseIsSevere bool
 	// Scores are the levels of an answer on a scale, where 10 is the worst; none:
-	// 8 and more is severe, 2 and more is soon.
+	// 8 and more is severe, 4 and more is soon.
 	Scores []Score
 	Source string
 	Ask    []string // what a nurse asks next
 	Page   string   // what the page says to whoever is on call; no patient's words
 
 	number int
+	sign   uint32
 }
 
 // Score is the level of an answer from From up, on a scale where 10 is the worst.
@@ -150,18 +159,38 @@ func (l *Lexicon) Concept(id string) (Concept, bool) {
 	return *c, true
 }
 
+// Wordings lists the wordings by which a concept is found, as they are compiled.
+func (l *Lexicon) Wordings(id string) []string {
+	return l.written(func(p *pattern) bool { return p.concept != nil && p.concept.ID == id && !p.veto && !p.asked && !p.hint })
+}
+
+// Hints lists the wordings that only hint at a concept.
+func (l *Lexicon) Hints(id string) []string {
+	return l.written(func(p *pattern) bool { return p.concept != nil && p.concept.ID == id && p.hint })
+}
+
+func (l *Lexicon) written(which func(*pattern) bool) (out []string) {
+	for i := range l.patterns {
+		if which(&l.patterns[i]) {
+			out = append(out, l.patterns[i].text)
+		}
+	}
+	return out
+}
+
 // Concepts lists the ids of all concepts, sorted.
 func (l *Lexicon) Concepts() []string { return slices.Clone(l.ids) }
 
 // compiler gathers faults while it reads.
 type compiler struct {
-	lex     *Lexicon
-	classes map[string][]string
-	expand  map[string][]string // classes with their classes spelled out
-	parts   map[string]*part    // by the text of their alternatives
-	stems   map[string][]*unit  // words with a star, whose endings are found at the end
-	faults  []error
-	file    string
+	lex      *Lexicon
+	classes  map[string][]string
+	expand   map[string][]string // classes with their classes spelled out
+	parts    map[string]*part    // by the text of their alternatives
+	numbered map[*part]uint16    // of the parts that are a class: its place in Lexicon.classes
+	stems    map[string][]*unit  // words with a star, whose endings are found at the end
+	faults   []error
+	file     string
 }
 
 func (c *compiler) fault(line int, format string, args ...any) {
@@ -182,8 +211,9 @@ func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 	lex := &Lexicon{
 		concepts: map[string]*Concept{}, units: map[string]*unit{}, english: map[string]bool{}, spellings: map[string]string{},
 		emoji: map[rune]string{}, rewrites: map[string][]rewrite{}, prefixes: map[string]*unit{}, near: map[string][]string{}, commands: map[string]string{},
+		prompts: new(sync.Map), promptCount: new(atomic.Int64),
 	}
-	c := &compiler{lex: lex, classes: map[string][]string{}, expand: map[string][]string{}, parts: map[string]*part{}, stems: map[string][]*unit{}}
+	c := &compiler{lex: lex, classes: map[string][]string{}, expand: map[string][]string{}, parts: map[string]*part{}, numbered: map[*part]uint16{}, stems: map[string][]*unit{}}
 	sum := sha256.New()
 	loaded := make([]lexiconFile, len(files))
 	nodes := make([]*yaml.Node, len(files))
@@ -225,21 +255,37 @@ func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 	return lex, nil
 }
 
-// WeightsFile is the name of the second reader's weights in a lexicon's folder.
-// A lexicon without the file is read by rules alone.
-const WeightsFile = "second.weights"
+// TrainedFrom names what the second reader was trained from (see [TrainingSource]);
+// it is empty where there is none.
+func (l *Lexicon) TrainedFrom() string {
+	if l.second == nil {
+		return ""
+	}
+	return hex.EncodeToString(l.second.source[:])
+}
+
+// WithWeights gives the lexicon with other weights of the second reader.
+func (l *Lexicon) WithWeights(weights []byte) (*Lexicon, error) {
+	second, err := loadSecond(bytes.NewReader(weights))
+	if err != nil {
+		return nil, err
+	}
+	out := *l
+	out.second = second
+	return &out, nil
+}
 
 func (l *Lexicon) loadWeights(fsys fs.FS, sum io.Writer) error {
-	weights, err := fs.ReadFile(fsys, WeightsFile)
+	weights, err := fsys.Open(WeightsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("lexicon: %w", err)
 	}
-	fmt.Fprintf(sum, "%s\x00%d\x00", WeightsFile, len(weights))
-	sum.Write(weights)
-	if l.second, err = loadSecond(weights); err != nil {
+	defer weights.Close()
+	fmt.Fprintf(sum, "%s\x00", WeightsFile)
+	if l.second, err = loadSecond(io.TeeReader(weights, sum)); err != nil {
 		return fmt.Errorf("%s:1: %w: train it again with `lookout triage train`", WeightsFile, err)
 	}
 	return nil
@@ -367,7 +413,7 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 			c.fault(line, "concept %s: it has no wordings, and can never be found", x.ID)
 		}
 		concept := &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Lasting: x.Lasting,
-			WorseIsSevere: x.Worse, Scores: c.scores(x, line), Source: cmp.Or(x.Source, f.Source), Ask: x.Ask, Page: x.Page, number: len(c.lex.order)}
+			WorseIsSevere: x.Worse, Scores: c.scores(x, line), Source: cmp.Or(x.Source, f.Source), Ask: x.Ask, Page: x.Page, number: len(c.lex.order), sign: signHash("!" + x.ID)}
 		c.lex.concepts[x.ID] = concept
 		c.lex.order = append(c.lex.order, concept)
 		seen := map[string]bool{}

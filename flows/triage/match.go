@@ -58,7 +58,7 @@ const maxMatches = 256
 
 // find gives every wording in the tokens, in their order, and whether it had to
 // stop before the end.
-func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
+func (l *Lexicon) find(tokens []token) (found []match, spans []span, cut bool) {
 	f := finder{lex: l, tokens: tokens, spans: make([]span, 0, len(tokens)+8), first: make([]int32, len(tokens)+1), here: make([]uint64, l.blocks)}
 	for i := range tokens {
 		f.first[i] = int32(len(f.spans))
@@ -79,7 +79,7 @@ func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
 				continue
 			}
 			if len(out) == maxMatches {
-				return out, true
+				return out, f.spans, true
 			}
 			start := int(s.at)
 			if end, used := f.fit(p, 1, start+int(s.len), ones(0, int(s.len)), start); end > 0 {
@@ -87,7 +87,7 @@ func (l *Lexicon) find(tokens []token) (found []match, cut bool) {
 			}
 		}
 	}
-	return out, f.cut
+	return out, f.spans, f.cut
 }
 
 // spansAt lists what of the lexicon begins at token i: the word, and phrases.

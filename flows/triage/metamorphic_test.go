@@ -17,12 +17,16 @@ func TestWordsAroundLowerNothing(t *testing.T) {
 		"capitals": strings.ToUpper,
 	}
 	lowered, n := map[string]int{}, 0
-	for i, x := range labelledMessages(t) {
-		if x.Ask != nil || i%3 != 0 {
+	for _, x := range labelledMessages(t, 30) {
+		if x.Ask != nil {
 			continue
 		}
 		n++
-		was := Read(lex, x.Text, nil, Profile{}, nil).Level
+		plain := Read(lex, x.Text, nil, Profile{}, nil)
+		if !plain.Understood {
+			continue // with more words about it somebody may understand it
+		}
+		was := plain.Level
 		for name, change := range around {
 			got := Read(lex, change(x.Text), nil, Profile{}, nil).Level
 			switch {

@@ -85,12 +85,13 @@ func (r *reader) scale(a *asked) {
 	if reversed {
 		n = 10 - n
 	}
+	r.badness = 1 + int(math.Round(min(max(n, 0), 10)))
 	r.bad(a, n)
 }
 
 // bad adds what a score of n, on a scale where 10 is the worst, says: 8 to 10 is
-// severe, 2 to 7 is there, 0 and 1 is not (LABELS.md), unless a concept has
-// bounds of its own.
+// severe, 4 to 7 is there, unless a concept has bounds of its own. A pain has: 2 to 7
+// is there, 0 and 1 is not (LABELS.md).
 func (r *reader) bad(a *asked, n float64) {
 	topics := a.topics
 	if len(topics) == 0 {
@@ -110,7 +111,7 @@ func (r *reader) bad(a *asked, n float64) {
 		case c.Level < Soon:
 		case n >= 7.5:
 			level = max(min(c.Severe, Urgent), Soon)
-		case n >= 1.5:
+		case n >= 3.5:
 			level = Soon
 		}
 		if level > None {

@@ -16,16 +16,48 @@ type asked struct {
 	relief    bool       // it asks whether painkillers help
 	safety    bool       // it asks whether she is safe
 	offer     bool       // it offers a call
+	prompt    []uint32   // hashes of its words, for the second reader
+	content   []uint32   // those that are not light
 }
 
-// ask reads the question.
+// maxPrompts bounds how many questions a lexicon remembers. A service asks some
+// hundreds; what is beyond is read each time.
+const maxPrompts = 2000
+
+// ask reads the question. The words of a question are read once and remembered.
 func (r *reader) ask() asked {
+	var a asked
+	if known, ok := r.lex.prompts.Load(r.q.Prompt); ok {
+		a = *known.(*asked)
+	} else {
+		a = r.readPrompt()
+		if r.lex.promptCount.Add(1) <= maxPrompts {
+			r.lex.prompts.Store(r.q.Prompt, &a)
+		}
+	}
+	if len(r.q.Concepts) > 0 {
+		a.topics = nil
+		for _, id := range r.q.Concepts {
+			if c := r.lex.concepts[id]; c != nil {
+				a.topics = append(a.topics, c)
+			}
+		}
+	}
+	for _, c := range a.topics {
+		a.offer = a.offer || c.ID == "contact_request"
+	}
+	a.practical = len(a.topics) > 0 && !slices.ContainsFunc(a.topics, func(c *Concept) bool { return c.Level >= Soon })
+	return a
+}
+
+// readPrompt reads the words of the question.
+func (r *reader) readPrompt() asked {
 	var a asked
 	inner := &reader{lex: r.lex, text: r.q.Prompt, p: r.p, prompt: true}
 	stem, _, _ := splitOptions(r.q.Prompt)
 	inner.text = withoutReplyWords(stem)
 	inner.tokens, _ = r.lex.tokenise(inner.text)
-	found, _ := r.lex.find(inner.tokens)
+	found, _, _ := r.lex.find(inner.tokens)
 	inner.settle(found)
 	a.tokens = inner.tokens
 	has := func(k markKind) bool { return inner.kinds&bit(k) != 0 }
@@ -37,19 +69,14 @@ func (r *reader) ask() asked {
 	a.presumes = inner.anywhere(words.presumes)
 	a.relief = inner.anywhere(words.relief)
 	a.safety = inner.anywhere(words.safety)
-	if len(r.q.Concepts) > 0 {
-		for _, id := range r.q.Concepts {
-			if c := r.lex.concepts[id]; c != nil {
-				a.topics = append(a.topics, c)
-			}
+	a.topics = inner.topics()
+	whole, _ := r.lex.tokenise(r.q.Prompt)
+	for i := range whole[:min(len(whole), maxPrompt)] {
+		a.prompt = append(a.prompt, wordHash(whole[i].meant()))
+		if !whole[i].light {
+			a.content = append(a.content, a.prompt[i])
 		}
-	} else {
-		a.topics = inner.topics()
 	}
-	for _, c := range a.topics {
-		a.offer = a.offer || c.ID == "contact_request"
-	}
-	a.practical = len(a.topics) > 0 && !slices.ContainsFunc(a.topics, func(c *Concept) bool { return c.Level >= Soon })
 	return a
 }
 

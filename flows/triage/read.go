@@ -8,23 +8,27 @@ import (
 
 // reader is one reading under way.
 type reader struct {
-	lex     *Lexicon
-	text    string
-	tokens  []token
-	mask    []uint64 // by token: the kinds of context on it
-	kinds   uint64   // all kinds in the message
-	scope   []bool   // by token: a negation reaches it
-	symptom []bool   // by token: it belongs to a symptom that is named
-	matches []match
-	q       *Question
-	asked   asked // what the question is about
-	p       *Profile
-	history []Past
-	hints   []string // concepts of which there is a hint, which counts only for the second reader
-	prompt  bool     // it is a question that is read, not her words
-	spared  Level    // what a finding was worth that is known and expected
-	cutOff  bool     // the message was longer than is read
-	out     Reading
+	lex          *Lexicon
+	text         string
+	tokens       []token
+	mask         []uint64 // by token: the kinds of context on it
+	kinds        uint64   // all kinds in the message
+	scope        []bool   // by token: a negation reaches it
+	symptom      []bool   // by token: it belongs to a symptom that is named
+	matches      []match
+	spans        []span // the words and phrases of the lexicon
+	q            *Question
+	asked        asked // what the question is about
+	p            *Profile
+	history      []Past
+	hints        []string // concepts of which there is a hint, which counts only for the second reader
+	onlyCourtesy bool     // it holds nothing but greetings and kisses
+	badness      int      // her score, 1 more than on a scale from 0 to 10, 10 the worst; 0: none
+	picked       []token  // the words of the options that she chose
+	prompt       bool     // it is a question that is read, not her words
+	spared       Level    // what a finding was worth that is known and expected
+	cutOff       bool     // the message was longer than is read
+	out          Reading
 }
 
 // Read reads a message. question is nil when it answers none. The levels, and
@@ -50,7 +54,8 @@ func (r *reader) rules() {
 
 // understand finds the wordings and puts each into its context.
 func (r *reader) understand() {
-	found, cut := r.lex.find(r.tokens)
+	found, spans, cut := r.lex.find(r.tokens)
+	r.spans = spans
 	r.cutOff = r.cutOff || cut
 	r.settle(found)
 	r.symptom = make([]bool, len(r.tokens)+1)
@@ -64,6 +69,10 @@ func (r *reader) understand() {
 		}
 	}
 	r.scopes()
+	r.onlyCourtesy = true
+	for i := range r.tokens {
+		r.onlyCourtesy = r.onlyCourtesy && r.marked(i, bit(markCourtesy))
+	}
 	for i := range r.matches {
 		r.finding(&r.matches[i])
 	}
@@ -281,15 +290,19 @@ func (r *reader) level() {
 		}
 	}
 	r.out.Understood = true
-	r.secondReading()
+	harmless := r.secondReading()
 	if r.out.Level == None && !r.harmless() {
-		r.floor()
-		return
+		if !harmless {
+			r.floor()
+			return
+		}
+		r.out.Rules = append(r.out.Rules, "second reader: harmless")
+		r.out.Why = "It reads like what is harmless, by a comparison with labelled messages."
 	}
 	if r.out.Why == "" {
 		r.out.Why = r.sentenceFor(top)
 	}
-	if top >= 0 {
+	if top >= 0 && !slices.Contains(r.out.Rules, r.out.Findings[top].Rule) {
 		r.out.Rules = append(r.out.Rules, r.out.Findings[top].Rule)
 	}
 	for i := range r.tokens {

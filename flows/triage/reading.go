@@ -96,6 +96,9 @@ type Question struct {
 	Options  []Option  // of a Choice; empty: read them from the prompt if it lists any
 	Min, Max float64   // of a Scale or Number; both 0: from the prompt, else 0 to 10
 	Today    time.Time // the day in her own zone, for dates; zero: only relative dates are read
+	// Scripted says that the question stands in a flow, whose next questions go on
+	// from a bare answer: what such an answer says is the rules' alone.
+	Scripted bool
 }
 
 // Option is one choice: Key is its stable name in the flow, Label what she sees.

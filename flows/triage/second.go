@@ -1,39 +1,72 @@
 package triage
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"strings"
 )
 
-// second is the statistical reader. It is a linear model over words, pairs of
-// words, runs of letters, word vectors and what the rules found, with one output
-// for each level above none. It may only raise: what the rules decided stands,
-// and it adds to it. It is trained from content/triage by `lookout triage train`
-// and never changes while lookout runs.
+// second is the statistical reader: a small network that is trained from
+// content/triage by `lookout triage train` and never changes while lookout runs.
+// What the rules decided stands; it may only raise it, and it has a voice in
+// whether words that no rule knows are understood as harmless.
+//
+// It looks at a message in two ways. A bag of features (words, pairs of words,
+// runs of letters, what the rules found) and the average of word vectors go to the
+// outputs, straight and through hidden units. Filters run over the sequence of
+// words and signs (Kim, Convolutional Neural Networks for Sentence Classification,
+// 2014), each keeps the strongest place, and these go to the outputs as well. All
+// that can be multiplied out beforehand is: a word costs one row of small numbers.
 type second struct {
+	source     [32]byte // digest of what it was trained from
 	bias       [outputs]float32
-	scale      [outputs]float32 // of the weights of features
-	vectors    [outputs]float32 // of the weights of word vectors
-	thresholds [outputs]float32
-	features   table
-	words      table // by hash of the word: what its vector says, already multiplied out
+	thresholds [2][outputs]float32 // without and with something that the rules saw (see grounded)
+	hiddenBias [hidden]float32
+	hiddenOut  [hidden][outputs]float32
+	filterBias [filters]float32
+	filterOut  [filters][outputs]float32
+
+	bagScale    [bagRow]float32 // what a step of a row's small numbers is worth
+	wordScale   [bagRow]float32
+	filterScale [filters]float32
+
+	bag   table // by feature: to the outputs, and to the hidden units
+	words table // by word: the same for its vector, and to each place of each filter
+	signs table // by sign: to each place of each filter
 }
 
-// outputs are the levels that the reader can raise to, from Routine up.
-const outputs = 4
+const (
+	outputs   = 4 // the levels that it can raise to, from Routine up
+	hidden    = 32
+	filters   = 64
+	width     = 3 // words that a filter sees at once
+	bagRow    = outputs + hidden
+	filterRow = width * filters
+	wordRow   = bagRow + filterRow
+)
 
-// table holds weights by 32-bit hash. Its hashes are sorted, and start gives where
-// those with the same upper 16 bits begin, so that a look takes one or two steps.
+// table holds rows of small numbers by 32-bit hash. Its hashes are sorted, and
+// start gives where those with the same upper 16 bits begin, so that a look takes
+// one or two steps. Each number is kept raised by lift, so that it is positive: rows
+// are added four numbers at a time, each in 16 bits of a word of 64 (see addRow).
 type table struct {
-	start   []uint32
-	hashes  []uint32
-	weights [][outputs]int8
+	width  int // numbers in a row, a multiple of four
+	start  []uint32
+	hashes []uint32
+	rows   []byte
 }
+
+const (
+	lift = 128
+	// maxLifted is how many rows can be added before a number runs into the next.
+	maxLifted = (1<<16 - 1) / 255
+)
 
 func (t *table) index() {
 	t.start = make([]uint32, 1<<16+1)
@@ -45,60 +78,130 @@ func (t *table) index() {
 	}
 }
 
-func (t *table) find(h uint32) *[outputs]int8 {
+// find gives the row of a hash, or nil.
+func (t *table) find(h uint32) []byte {
 	for i := t.start[h>>16]; i < t.start[h>>16+1]; i++ {
 		if t.hashes[i] == h {
-			return &t.weights[i]
+			return t.rows[int(i)*t.width : int(i+1)*t.width]
 		}
 	}
 	return nil
 }
 
+// add appends a row; its numbers lie between -127 and 127.
+func (t *table) add(h uint32, row []int8) {
+	t.hashes = append(t.hashes, h)
+	for _, x := range row {
+		t.rows = append(t.rows, byte(int(x)+lift))
+	}
+}
+
+// addRow adds a row to a sum, whose words hold four numbers each.
+func addRow(sum []uint64, row []byte) {
+	row = row[:4*len(sum)]
+	for i := range sum {
+		x := uint64(binary.LittleEndian.Uint32(row[4*i:]))
+		x = (x | x<<16) & 0x0000ffff0000ffff
+		sum[i] += (x | x<<8) & 0x00ff00ff00ff00ff
+	}
+}
+
+// lower takes the lift of n rows off a sum of rows, and adds what is left to sum.
+func lower(sum []int32, lanes []uint64, n int) {
+	for i, lane := range lanes {
+		for k := range 4 {
+			sum[4*i+k] += int32(lane>>(16*k)&0xffff) - int32(lift*n)
+		}
+	}
+}
+
 // secondMagic opens a file of weights, and names its format.
-const secondMagic = "lookout second reader 1\n"
+const secondMagic = "lookout second reader 2\n"
 
-// maxWeights bounds each table of a file.
-const maxWeights = 1 << 20
+// maxRows bounds each table of a file.
+const maxRows = 1 << 20
 
-// loadSecond reads weights as pack writes them.
-func loadSecond(text []byte) (*second, error) {
-	rest, ok := bytes.CutPrefix(text, []byte(secondMagic))
-	if !ok {
+// numbers lists the parts of a reader that a file holds before its tables.
+func (s *second) numbers() []any {
+	return []any{&s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.bagScale, &s.wordScale, &s.filterScale}
+}
+
+func (s *second) tables() []*table {
+	s.bag.width, s.words.width, s.signs.width = bagRow, wordRow, filterRow
+	return []*table{&s.bag, &s.words, &s.signs}
+}
+
+// loadSecond reads weights as pack writes them, a piece at a time: they are large.
+func loadSecond(from io.Reader) (*second, error) {
+	in := bufio.NewReaderSize(from, 1<<16)
+	magic := make([]byte, len(secondMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != secondMagic {
 		return nil, errors.New("it is no file of weights, or of another format")
 	}
-	in := bytes.NewReader(rest)
 	s := &second{}
-	for _, x := range []*[outputs]float32{&s.bias, &s.scale, &s.vectors, &s.thresholds} {
+	for _, x := range s.numbers() {
 		if err := binary.Read(in, binary.LittleEndian, x); err != nil {
-			return nil, errors.New("it ends too early")
-		}
-		for _, n := range x {
-			if n != n || math.IsInf(float64(n), 0) {
-				return nil, errors.New("a number in it is none")
-			}
+			return nil, errTooEarly
 		}
 	}
-	for _, t := range []*table{&s.features, &s.words} {
-		var n uint32
-		if err := binary.Read(in, binary.LittleEndian, &n); err != nil {
-			return nil, errors.New("it ends too early")
-		}
-		if n > maxWeights || int64(n)*(4+outputs) > int64(in.Len()) {
-			return nil, errors.New("it ends too early")
-		}
-		t.hashes, t.weights = make([]uint32, n), make([][outputs]int8, n)
-		if err := errors.Join(binary.Read(in, binary.LittleEndian, t.hashes), binary.Read(in, binary.LittleEndian, t.weights)); err != nil {
+	if !s.finite() {
+		return nil, errors.New("a number in it is none")
+	}
+	for _, t := range s.tables() {
+		if err := t.load(in); err != nil {
 			return nil, err
 		}
-		if !slices.IsSorted(t.hashes) {
-			return nil, errors.New("its hashes are out of order")
-		}
-		t.index()
 	}
-	if in.Len() > 0 {
+	if _, err := in.ReadByte(); err != io.EOF {
 		return nil, errors.New("something stands behind its end")
 	}
 	return s, nil
+}
+
+var errTooEarly = errors.New("it ends too early")
+
+func (s *second) finite() bool {
+	var all []float32
+	all = append(append(append(all, s.bias[:]...), s.hiddenBias[:]...), s.filterBias[:]...)
+	all = append(append(append(all, s.bagScale[:]...), s.wordScale[:]...), s.filterScale[:]...)
+	for _, row := range slices.Concat(s.thresholds[:], s.hiddenOut[:], s.filterOut[:]) {
+		all = append(all, row[:]...)
+	}
+	return !slices.ContainsFunc(all, func(n float32) bool { return n != n || math.Abs(float64(n)) > 1e9 })
+}
+
+func (t *table) load(in io.Reader) error {
+	var n uint32
+	if err := binary.Read(in, binary.LittleEndian, &n); err != nil {
+		return errTooEarly
+	}
+	if n > maxRows {
+		return fmt.Errorf("a table in it has %d rows, at most %d are read", n, maxRows)
+	}
+	// What is promised is taken on as it comes: a damaged count costs no memory.
+	for i := uint32(0); i < n; i++ {
+		var hash [4]byte
+		if _, err := io.ReadFull(in, hash[:]); err != nil {
+			return errTooEarly
+		}
+		t.hashes = append(t.hashes, binary.LittleEndian.Uint32(hash[:]))
+	}
+	if !slices.IsSorted(t.hashes) {
+		return errors.New("its hashes are out of order")
+	}
+	row := make([]byte, t.width)
+	t.rows = make([]byte, 0, len(t.hashes)*t.width)
+	for range t.hashes {
+		if _, err := io.ReadFull(in, row); err != nil {
+			return errTooEarly
+		}
+		for _, x := range row {
+			t.rows = append(t.rows, x+lift)
+		}
+	}
+	t.hashes = slices.Clip(t.hashes)
+	t.index()
+	return nil
 }
 
 // pack gives the file of weights.
@@ -106,67 +209,193 @@ func (s *second) pack() []byte {
 	var out bytes.Buffer
 	out.WriteString(secondMagic)
 	write := func(x any) { binary.Write(&out, binary.LittleEndian, x) } // a Buffer takes everything
-	for _, x := range []*[outputs]float32{&s.bias, &s.scale, &s.vectors, &s.thresholds} {
+	for _, x := range s.numbers() {
 		write(x)
 	}
-	for _, t := range []*table{&s.features, &s.words} {
+	for _, t := range s.tables() {
 		write(uint32(len(t.hashes)))
 		write(t.hashes)
-		write(t.weights)
+		for _, x := range t.rows {
+			out.WriteByte(x - lift)
+		}
 	}
 	return out.Bytes()
 }
 
+// empty gives a reader that raises nothing, and understands nothing as harmless.
+func empty() *second {
+	s := &second{}
+	for i := range s.thresholds {
+		s.thresholds[i] = [outputs]float32{never, never, never, never}
+	}
+	for _, t := range s.tables() {
+		t.index()
+	}
+	return s
+}
+
+// never is a threshold that no message reaches.
+const never = 1e8
+
 // scores gives for each level above none how far the message is beyond the
-// threshold of being raised to it: from nought up, it is. Above routine, words of
-// hers must speak for it: what was asked, and that little was understood, do not.
+// threshold of being raised to it: from nought up, it is.
 func (s *second) scores(r *reader) [outputs]float32 {
-	var sum, said, vec [outputs]int32
-	var words int32
-	r.features(func(h uint32, token int) {
-		if w := s.features.find(h); w != nil {
-			for k := range outputs {
-				sum[k] += int32(w[k])
-				if token >= 0 {
-					said[k] += int32(w[k])
-				}
-			}
+	q := sequences.Get().(*sequence)
+	defer sequences.Put(q)
+	r.sequence(q)
+	var bag [bagRow]int32
+	var lanes [bagRow / 4]uint64
+	n, held := 0, 0
+	r.features(func(h uint32, _ int) {
+		row := s.bag.find(h)
+		if row == nil {
+			return
+		}
+		n++
+		addRow(lanes[:], row)
+		if held++; held == maxLifted {
+			lower(bag[:], lanes[:], held)
+			lanes, held = [bagRow / 4]uint64{}, 0
 		}
 	})
-	for i := range r.tokens {
-		if w := s.words.find(wordHash(r.tokens[i].meant())); w != nil {
-			words++
-			for k := range outputs {
-				vec[k] += int32(w[k])
+	lower(bag[:], lanes[:], held)
+	var sum [bagRow]float32
+	scale := bagWeight(n)
+	for k := range sum {
+		sum[k] = scale * s.bagScale[k] * float32(bag[k])
+	}
+	best := s.filter(q, &sum, nil)
+	out := s.bias
+	thresholds := &s.thresholds[ground(r.grounded())]
+	for k := range out {
+		out[k] += sum[k] - thresholds[k]
+	}
+	for j := range hidden {
+		if x := sum[outputs+j] + s.hiddenBias[j]; x > 0 {
+			for k := range out {
+				out[k] += x * s.hiddenOut[j][k]
 			}
 		}
 	}
-	out := s.bias
-	for k := range outputs {
-		out[k] += s.scale[k] * float32(sum[k])
-		if words > 0 {
-			out[k] += s.vectors[k] * float32(vec[k]) / float32(words)
-		}
-		out[k] -= s.thresholds[k]
-		if k > 0 && said[k] <= 0 {
-			out[k] = min(out[k], silent)
+	for f := range filters {
+		if x := s.filterScale[f]*float32(best[f]) + s.filterBias[f]; x > 0 {
+			for k := range out {
+				out[k] += x * s.filterOut[f][k]
+			}
 		}
 	}
 	return out
 }
 
-// silent is the score of a level for which none of her words speaks.
-const silent = -100
+// ground is the place of the thresholds for a message that is grounded, or not.
+func ground(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
 
-// raises gives the level that the message reads like to the second reader.
-func (s *second) raises(r *reader) Level {
-	level := None
-	for k, score := range s.scores(r) {
-		if score >= 0 {
-			level = Level(k + 1)
+// grounded says whether the rules saw anything in a message, or in what it answers,
+// that a nurse may have to hear: without that, words that merely sound like danger
+// ("the cat sat on the mat") must sound much more like it.
+func (r *reader) grounded() bool {
+	worrying := func(c *Concept) bool { return c != nil && c.Level >= Soon }
+	for _, id := range r.hints {
+		if worrying(r.lex.concepts[id]) {
+			return true
 		}
 	}
-	return level
+	for i := range r.out.Findings {
+		if f := &r.out.Findings[i]; f.Polarity == "said" && worrying(r.lex.concepts[f.Concept]) {
+			return true
+		}
+	}
+	return r.q != nil && slices.ContainsFunc(r.asked.topics, worrying)
+}
+
+// bagWeight makes bags of many features comparable with those of few.
+func bagWeight(features int) float32 { return float32(1 / math.Sqrt(float64(features+1))) }
+
+// unreached is less than any filter can give.
+const unreached = math.MinInt32
+
+// maxSigns bounds the signs of one word that count: three words' rows must fit into
+// a lane.
+const maxSigns = maxLifted/width - 1
+
+// window is what the words say to the filters that a filter's place stands on.
+type window struct {
+	lanes [filterRow / 4]uint64
+	rows  int // added to it
+}
+
+func (w *window) add(row []byte) {
+	addRow(w.lanes[:], row)
+	w.rows++
+}
+
+// filter runs the filters over a sequence, adds the average of the words' vectors
+// to sum, and gives the strongest answer of each filter; at, if not nil, gets the
+// place of it, which may begin before the first word.
+func (s *second) filter(q *sequence, sum *[bagRow]float32, at *[filters]int) (best [filters]int32) {
+	var last [width]window
+	var vectors [bagRow]int32
+	var vectorLanes [bagRow / 4]uint64
+	words, held := 0, 0
+	for f := range best {
+		best[f] = unreached
+	}
+	for i := range len(q.words) + width - 1 {
+		here := &last[i%width]
+		*here = window{}
+		if i < len(q.words) {
+			if row := s.words.find(q.words[i]); row != nil {
+				here.add(row[bagRow:])
+				if q.tokens[i] >= 0 {
+					words++
+					addRow(vectorLanes[:], row[:bagRow])
+					if held++; held == maxLifted {
+						lower(vectors[:], vectorLanes[:], held)
+						vectorLanes, held = [bagRow / 4]uint64{}, 0
+					}
+				}
+			}
+			signs := q.of(i)
+			for _, h := range signs[:min(len(signs), maxSigns)] {
+				if row := s.signs.find(h); row != nil {
+					here.add(row)
+				}
+			}
+		}
+		// The window ends at word i; its first word may lie before the beginning.
+		s.compare(&best, at, i-width+1, &last[(i+1)%width], &last[(i+2)%width], here)
+	}
+	lower(vectors[:], vectorLanes[:], held)
+	if words > 0 {
+		for k := range sum {
+			sum[k] += s.wordScale[k] * float32(vectors[k]) / float32(words)
+		}
+	}
+	return best
+}
+
+// compare keeps what each filter gives over three words where it is the strongest yet.
+func (s *second) compare(best *[filters]int32, at *[filters]int, place int, a, b, c *window) {
+	lifted := int32(lift * (a.rows + b.rows + c.rows))
+	const n = filters / 4
+	for i := range n {
+		lane := a.lanes[i] + b.lanes[n+i] + c.lanes[2*n+i]
+		for k := range 4 {
+			x := int32(lane&0xffff) - lifted
+			lane >>= 16
+			if x > best[4*i+k] {
+				best[4*i+k] = x
+				if at != nil {
+					at[4*i+k] = place
+				}
+			}
+		}
+	}
 }
 
 // strongest gives her words that speak most for a level, in her own order.
@@ -174,13 +403,27 @@ func (s *second) strongest(r *reader, level Level) []string {
 	k := int(level) - 1
 	by := make([]float32, len(r.tokens))
 	r.features(func(h uint32, token int) {
-		if token < 0 {
-			return
-		}
-		if w := s.features.find(h); w != nil {
-			by[token] += s.scale[k] * float32(w[k])
+		if row := s.bag.find(h); row != nil && token >= 0 {
+			by[token] += s.bagScale[k] * float32(int(row[k])-lift)
 		}
 	})
+	q := sequences.Get().(*sequence)
+	defer sequences.Put(q)
+	r.sequence(q)
+	var sum [bagRow]float32
+	var at [filters]int
+	best := s.filter(q, &sum, &at)
+	for f := range filters {
+		x := s.filterScale[f]*float32(best[f]) + s.filterBias[f]
+		if x <= 0 {
+			continue
+		}
+		for j := range width {
+			if i := at[f] + j; i >= 0 && i < len(q.words) && q.tokens[i] >= 0 {
+				by[q.tokens[i]] += x * s.filterOut[f][k] / width
+			}
+		}
+	}
 	order := make([]int, 0, len(by))
 	for i := range by {
 		if by[i] > 0 && !r.tokens[i].light {
@@ -209,15 +452,16 @@ func (s *second) strongest(r *reader, level Level) []string {
 }
 
 // plainWords is how long a message out of the blue may be that the rules alone
-// understand, and plainAnswer how long an answer to a question.
+// understand, and plainAnswer how long a bare answer to a question of a flow.
 const (
-	plainWords  = 6
+	plainWords  = 3
 	plainAnswer = 4
 )
 
-// plain says whether the rules have the whole say: over an option that was offered,
-// a short answer and nothing beside it, or a few words in which they found nothing,
-// like "all good thanks". There is nothing in it to have a doubt about.
+// plain says whether the rules have the whole say: over a command word, over nothing
+// at all, over a few words out of the blue in which they found nothing, like "all good
+// thanks", over a day or a number that was asked for, and over a bare answer to a
+// question of a flow. There is nothing in these to have a doubt about.
 func (r *reader) plain() bool {
 	if r.out.Command != "" || len(r.tokens) == 0 {
 		return true
@@ -225,27 +469,47 @@ func (r *reader) plain() bool {
 	if r.q == nil {
 		return len(r.tokens) <= plainWords && r.ruled() == None && r.harmless()
 	}
-	switch a := r.out.Answer; a.Kind {
-	case Chosen:
-		return !a.More
-	case NoAnswer, FreeText:
-		return len(r.tokens) <= plainAnswer && r.ruled() == None && r.harmless()
-	default:
-		return !a.More && len(r.tokens) <= plainAnswer
+	a := r.out.Answer
+	if a.More || a.Kind == NoAnswer || a.Kind == FreeText {
+		return false
 	}
+	switch r.q.Kind {
+	case Date, Number, Weight:
+		return true
+	}
+	return r.q.Scripted && len(r.tokens) <= plainAnswer
 }
 
-// secondReading raises what the rules decided if the second reader says so.
-func (r *reader) secondReading() {
-	s := r.lex.second
-	if s == nil || r.plain() {
-		return
+// raisedTo is the level that scores beyond their thresholds raise to. To be soon, a
+// message must also be one that a nurse need read at all.
+func raisedTo(scores [outputs]float32) Level {
+	level := None
+	for k, score := range scores {
+		if score >= 0 && (k != 1 || scores[0] >= 0) {
+			level = Level(k + 1)
+		}
 	}
-	level := s.raises(r)
+	return level
+}
+
+// secondReading raises what the rules decided if the second reader says so. It
+// says whether the second reader takes the message for harmless.
+func (r *reader) secondReading() (harmless bool) {
+	s := r.lex.second
+	if s == nil || r.plain() || !r.legible() {
+		return false
+	}
+	level := raisedTo(s.scores(r))
+	if level > Soon && r.onlyADeath() {
+		level = Soon // grief reads like despair
+	}
+	if level == None {
+		return r.readable()
+	}
 	// What a nurse has spared is what the words say: to read the same in them again is
 	// no reason to raise it.
 	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
-		return
+		return false
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")
 	rule := fmt.Sprintf("second reader: %s", level)
@@ -262,9 +526,58 @@ func (r *reader) secondReading() {
 			id = "reads_like_request"
 		}
 		r.affirmed(id, level, rule)
-		return
+		return false
 	}
 	f.Level, f.Rule = level, rule
+	return false
+}
+
+// legible says whether at least half of the words are known, so that the second reader
+// has something to go by.
+func (r *reader) legible() bool {
+	unknown := 0
+	for i := range r.tokens {
+		if !r.tokens[i].known {
+			unknown++
+		}
+	}
+	return 2*unknown <= len(r.tokens)
+}
+
+// onlyADeath says whether a death is reported, and the rules see nothing beside it
+// that a nurse must hear the same day.
+func (r *reader) onlyADeath() bool {
+	for _, id := range r.hints {
+		if c := r.lex.concepts[id]; c != nil && c.Level >= Urgent {
+			return false
+		}
+	}
+	for i := range r.out.Findings {
+		f := &r.out.Findings[i]
+		if c := r.lex.concepts[f.Concept]; f.Polarity == "said" && c != nil && c.Level >= Urgent && f.Experiencer != "other" {
+			return false
+		}
+	}
+	return r.said("deceased")
+}
+
+// readable says whether there is enough in a message that the second reader may
+// take it for harmless: it is whole, and hardly a word in it is unknown.
+func (r *reader) readable() bool {
+	if r.cutOff || len(r.tokens) == 0 {
+		return false
+	}
+	unknown, words := 0, 0
+	for i := range r.tokens {
+		if r.courtesy(i) {
+			continue
+		}
+		words++
+		if !r.tokens[i].known {
+			unknown++
+		}
+	}
+	return unknown <= 1+words/6
 }
 
 // hinted gives the finding that the second reader's doubt is about: the worst of
@@ -287,3 +600,7 @@ func (r *reader) hinted() *Finding {
 	}
 	return &r.out.Findings[best]
 }
+
+// WeightsFile is the name of the second reader's weights in a lexicon's folder.
+// A lexicon without the file is read by rules alone.
+const WeightsFile = "second.weights"
