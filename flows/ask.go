@@ -157,7 +157,7 @@ func (l *loader) options(s *step, f *stepFile) {
 			}
 			labels[welsh] = true
 		}
-		s.options = append(s.options, Option{o.Key, o.Label, o.Welsh})
+		s.options = append(s.options, Option(o))
 	}
 }
 

@@ -18,14 +18,13 @@ import (
 // most dangerous row that nobody has, ring, and close it; who is not reached is
 // tried again. Out of hours the nurse on call answers pages.
 type desk struct {
-	w       *world
-	nurses  []*nurse
-	oncall  nurse
-	pages   []called
-	retry   map[string]time.Time // rows whose person did not answer, and when she is rung again
-	spoke   string               // keys of what can come of a call
-	nobody  string
-	outcome map[string]string
+	w      *world
+	nurses []*nurse
+	oncall nurse
+	pages  []called
+	retry  map[string]time.Time // rows whose person did not answer, and when she is rung again
+	spoke  string               // keys of what can come of a call
+	nobody string
 }
 
 type nurse struct {

@@ -14,9 +14,8 @@ import (
 // Vectors are word vectors: what words mean by the company they keep. Only
 // training looks at them.
 type Vectors struct {
-	size  int
-	of    map[string][]int8
-	scale map[string]float32
+	size int
+	of   map[string][]int8
 }
 
 // VectorsFile is the name of the word vectors in the folder of labelled messages.
@@ -75,15 +74,14 @@ func ReadVectors(text []byte) (*Vectors, error) {
 	if _, err := fmt.Sscanf(line, "%d %d", &words, &size); err != nil || !ok || !ok2 || size < 1 || size > 1000 {
 		return nil, errors.New("it is no file of word vectors")
 	}
-	v := &Vectors{size: size, of: map[string][]int8{}, scale: map[string]float32{}}
+	v := &Vectors{size: size, of: map[string][]int8{}}
 	for range words {
 		if len(rest) < 1 || len(rest) < 1+int(rest[0])+4+size {
 			return nil, errors.New("it ends too early")
 		}
 		n := int(rest[0])
 		word := rest[1 : 1+n]
-		v.scale[word] = math.Float32frombits(binary.LittleEndian.Uint32([]byte(rest[1+n : 5+n])))
-		vec := make([]int8, size)
+		vec := make([]int8, size) // the four bytes before it are its scale, which nobody needs: only its direction counts
 		for i := range vec {
 			vec[i] = int8(rest[5+n+i])
 		}
@@ -91,13 +89,4 @@ func ReadVectors(text []byte) (*Vectors, error) {
 		rest = rest[5+n+size:]
 	}
 	return v, nil
-}
-
-// add adds a word's vector to sum, and says whether there is one.
-func (v *Vectors) add(word string, sum []float64) bool {
-	vec := v.of[word]
-	for i, x := range vec {
-		sum[i] += float64(x) * float64(v.scale[word])
-	}
-	return vec != nil
 }
