@@ -2,13 +2,13 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: soak help test setup lint build demo bench fuzz torture
+.PHONY: properties soak help test setup lint build demo bench fuzz torture
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 test: setup lint ## everything that must pass before a change lands (sets up what it needs)
-	$(GO) test -race -timeout 18m ./...
+	RAPID_CHECKS=30 $(GO) test -race -timeout 18m ./...
 
 setup: ## install what the tests need and is not here (apt-get)
 	@.ci/setup
@@ -30,6 +30,9 @@ bench: ## the benchmarks
 fuzz: ## each fuzz target for a minute
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  echo "== $$p $$f"; $(GO) test -run xxx -fuzz "^$$f\$$" -fuzztime 60s $$p || exit 1; done; done
+
+properties: ## the properties of flows, plans and the whole engine, 1,000 times each
+	RAPID_CHECKS=1000 $(GO) test -timeout 120m ./flows ./content ./bot ./bot/simulate
 
 soak: ## (needs 50,000 open files) 20,000 idle and 500 writing pages over three restarts, with a plain echo server beside them
 	SOAK_IDLE=20000 SOAK_CHATTING=500 SOAK_SAYS=20 SOAK_RESTARTS=3 $(GO) test -run TestChatSoak -v -timeout 60m ./cmd/lookout

@@ -12,7 +12,6 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
-	"lookout/content"
 )
 
 // Whoever changes, adds or takes out an entry of the audit is found out, also when
@@ -24,7 +23,7 @@ func TestAuditIsChained(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"lookout/content"
 	"lookout/flows"
 	"lookout/flows/triage"
 )
@@ -14,7 +13,7 @@ import (
 // store: her state decoded, her words read with the question, a step taken, the
 // state encoded; and the same without the reading.
 func BenchmarkTurnInMemory(b *testing.B) {
-	pack, err := content.Load(content.Embedded())
+	pack, err := embeddedPack()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
-	"lookout/content"
 )
 
 // People are erased when the service's years are over, and never one who is
@@ -70,7 +69,7 @@ func newBot(t *testing.T, at *time.Time, outlets map[string]bot.Outlet) (*bot.Bo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		t.Fatal(err)
 	}

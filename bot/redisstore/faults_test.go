@@ -161,7 +161,7 @@ func writeUntilFault(t *testing.T, s *Store, callers int, fault func()) (acked, 
 	var mu sync.Mutex
 	var n atomic.Int64
 	var once sync.Once
-	var wg sync.WaitGroup
+	var wg, struck sync.WaitGroup
 	for w := range callers {
 		wg.Go(func() {
 			for i := 0; ; i++ {
@@ -180,12 +180,13 @@ func writeUntilFault(t *testing.T, s *Store, callers int, fault func()) (acked, 
 				acked[key] = true
 				mu.Unlock()
 				if n.Add(1) == 300 {
-					once.Do(func() { go fault() })
+					once.Do(func() { struck.Go(fault) })
 				}
 			}
 		})
 	}
 	wg.Wait()
+	struck.Wait()
 	return acked, tried
 }
 

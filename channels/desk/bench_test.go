@@ -16,7 +16,6 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
-	"lookout/content"
 	"lookout/flows/triage"
 )
 
@@ -29,7 +28,7 @@ func BenchmarkQueuePage(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		b.Fatal(err)
 	}

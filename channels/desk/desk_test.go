@@ -23,6 +23,9 @@ import (
 	"lookout/content"
 )
 
+// shippedPack loads the content once for all tests: to check it takes seconds under the race detector.
+var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
+
 // sessions makes scs's memory store take contexts.
 type sessions struct{ *memstore.MemStore }
 
@@ -61,7 +64,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,6 @@ import (
 
 	"lookout/bot"
 	"lookout/channels/sms/standin"
-	"lookout/content"
 )
 
 // benchWorld is a lookout with a carrier, without the tests' turned clock.
@@ -35,7 +34,7 @@ func benchWorld(b *testing.B, people int) (*process, *standin.Carrier, []string)
 	s := &settings{Addr: addr, Store: "sqlite:" + filepath.Join(b.TempDir(), "lookout.db")}
 	s.Twilio.AccountSID, s.Twilio.AuthToken, s.Twilio.From, s.Twilio.APIURL, s.Twilio.PerSecond = carrier.SID, carrier.Token, ourNumber, twilio.URL, 100_000
 	s.defaults()
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		b.Fatal(err)
 	}

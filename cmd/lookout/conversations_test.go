@@ -73,7 +73,7 @@ func answers(talk string) string {
 // Every conversation goes as its file says, and together they go every way of
 // every flow that is shipped.
 func TestConversations(t *testing.T) {
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
-	"lookout/content"
 )
 
 // Whatever file comes: each row is one that can be enrolled, or has a fault with its line.
@@ -21,7 +20,7 @@ func FuzzImport(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { store.Close() })
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		f.Fatal(err)
 	}

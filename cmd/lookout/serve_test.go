@@ -21,6 +21,9 @@ import (
 	"lookout/content"
 )
 
+// shippedPack loads the content once for all tests: to check it takes seconds under the race detector.
+var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
+
 const apiToken = "a-token-for-tests-only"
 
 // clock is a time that a test turns.
@@ -92,7 +95,7 @@ func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	if err := s.check(); err != nil {
 		t.Fatal(err)
 	}
-	pack, err := content.Load(content.Embedded())
+	pack, err := shippedPack()
 	if err != nil {
 		t.Fatal(err)
 	}
