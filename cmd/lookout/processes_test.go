@@ -161,7 +161,7 @@ func TestTwoProcesses(t *testing.T) {
 	phones := make([]string, people)
 	for i := range phones {
 		phones[i] = fmt.Sprintf("+4477009003%02d", i)
-		h.enrol("Patient", phones[i])
+		h.enrolUnheard("Patient", phones[i]) // by night and at weekends her welcome waits
 	}
 	accepted := map[string]string{}
 	var mu sync.Mutex

@@ -180,7 +180,8 @@ func (w *world) enrol(given, phone string) string {
 	return id
 }
 
-// enrolUnheard enrols somebody whose telephone takes no text.
+// enrolUnheard enrols somebody and waits for no welcome: her telephone takes no text, or the
+// clock is the real one and it may be night.
 func (w *world) enrolUnheard(given, phone string) string {
 	w.Helper()
 	return w.call("POST", "/api/v1/patients", fmt.Sprintf(`{"given_name":%q,"family_name":"Jones","birth_date":"1961-04-30","nhs_number":"999 012 3454","phone":%q,
