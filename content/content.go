@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func Load(fsys fs.FS) (*Pack, error) {
 	p.service = c.service(p.files)
 	p.texts = c.texts(p.files)
 	p.holidays = c.calendar(p.files)
-	lexiconFS, err := fs.Sub(fsys, "lexicon")
+	lexiconFS, err := fs.Sub(kept{fsys, p.files}, "lexicon")
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +105,20 @@ func Load(fsys fs.FS) (*Pack, error) {
 		return nil, errors.Join(c.faults...)
 	}
 	return p, nil
+}
+
+// kept is a pack's folder whose files have been read. Nobody changes what it gives:
+// the second reader's weights are large, and held once.
+type kept struct {
+	fs.FS
+	files map[string][]byte
+}
+
+func (k kept) ReadFile(name string) ([]byte, error) {
+	if data, ok := k.files[name]; ok {
+		return data, nil
+	}
+	return fs.ReadFile(k.FS, name)
 }
 
 // checker gathers faults.
@@ -165,9 +180,14 @@ const maxPack = 16 << 20
 // so that a talk in progress can finish on the pack that it began with.
 func (p *Pack) Archive() ([]byte, error) {
 	var buf bytes.Buffer
+	buf.Grow(len(p.files["lexicon/"+triage.WeightsFile]) + 1<<20)
 	z := zip.NewWriter(&buf)
 	for _, name := range sortedKeys(p.files) {
-		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate})
+		method := zip.Deflate
+		if path.Base(name) == triage.WeightsFile {
+			method = zip.Store // deflated it is nine tenths as long, and takes half a second
+		}
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: method})
 		if err != nil {
 			return nil, err
 		}

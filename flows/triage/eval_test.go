@@ -138,7 +138,7 @@ func TestTrainingIsRepeatable(t *testing.T) {
 		t.Error("a second training gives another network")
 	}
 	rounded := tr.round(networks, vectors)
-	loaded, err := loadSecond(bytes.NewReader(rounded.pack()))
+	loaded, err := loadSecond(rounded.pack())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func FuzzWeights(f *testing.F) {
 	f.Add([]byte("something else"))
 	f.Add(empty().pack())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if s, err := loadSecond(bytes.NewReader(text)); err == nil {
+		if s, err := loadSecond(text); err == nil {
 			if !bytes.Equal(s.pack(), text) {
 				t.Error("it is packed otherwise than it was read")
 			}

@@ -1,7 +1,6 @@
 package triage
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -264,9 +263,10 @@ func (l *Lexicon) TrainedFrom() string {
 	return hex.EncodeToString(l.second.source[:])
 }
 
-// WithWeights gives the lexicon with other weights of the second reader.
+// WithWeights gives the lexicon with other weights of the second reader, which must
+// not change any more.
 func (l *Lexicon) WithWeights(weights []byte) (*Lexicon, error) {
-	second, err := loadSecond(bytes.NewReader(weights))
+	second, err := loadSecond(weights)
 	if err != nil {
 		return nil, err
 	}
@@ -276,16 +276,16 @@ func (l *Lexicon) WithWeights(weights []byte) (*Lexicon, error) {
 }
 
 func (l *Lexicon) loadWeights(fsys fs.FS, sum io.Writer) error {
-	weights, err := fsys.Open(WeightsFile)
+	weights, err := fs.ReadFile(fsys, WeightsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("lexicon: %w", err)
 	}
-	defer weights.Close()
 	fmt.Fprintf(sum, "%s\x00", WeightsFile)
-	if l.second, err = loadSecond(io.TeeReader(weights, sum)); err != nil {
+	sum.Write(weights)
+	if l.second, err = loadSecond(weights); err != nil {
 		return fmt.Errorf("%s:1: %w: train it again with `lookout triage train`", WeightsFile, err)
 	}
 	return nil

@@ -1,12 +1,10 @@
 package triage
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -116,7 +114,7 @@ func lower(sum []int32, lanes []uint64, n int) {
 }
 
 // secondMagic opens a file of weights, and names its format.
-const secondMagic = "lookout second reader 2\n"
+const secondMagic = "lookout second reader 3\n"
 
 // maxRows bounds each table of a file.
 const maxRows = 1 << 20
@@ -131,28 +129,31 @@ func (s *second) tables() []*table {
 	return []*table{&s.bag, &s.words, &s.signs}
 }
 
-// loadSecond reads weights as pack writes them, a piece at a time: they are large.
-func loadSecond(from io.Reader) (*second, error) {
-	in := bufio.NewReaderSize(from, 1<<16)
-	magic := make([]byte, len(secondMagic))
-	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != secondMagic {
+// loadSecond reads weights as pack writes them. The rows stay where they are in the
+// file, which must not change any more: they are large.
+func loadSecond(file []byte) (*second, error) {
+	if !bytes.HasPrefix(file, []byte(secondMagic)) {
 		return nil, errors.New("it is no file of weights, or of another format")
 	}
+	rest := file[len(secondMagic):]
 	s := &second{}
 	for _, x := range s.numbers() {
-		if err := binary.Read(in, binary.LittleEndian, x); err != nil {
+		n, err := binary.Decode(rest, binary.LittleEndian, x)
+		if err != nil {
 			return nil, errTooEarly
 		}
+		rest = rest[n:]
 	}
 	if !s.finite() {
 		return nil, errors.New("a number in it is none")
 	}
 	for _, t := range s.tables() {
-		if err := t.load(in); err != nil {
+		var err error
+		if rest, err = t.load(rest); err != nil {
 			return nil, err
 		}
 	}
-	if _, err := in.ReadByte(); err != io.EOF {
+	if len(rest) > 0 {
 		return nil, errors.New("something stands behind its end")
 	}
 	return s, nil
@@ -170,38 +171,30 @@ func (s *second) finite() bool {
 	return !slices.ContainsFunc(all, func(n float32) bool { return n != n || math.Abs(float64(n)) > 1e9 })
 }
 
-func (t *table) load(in io.Reader) error {
-	var n uint32
-	if err := binary.Read(in, binary.LittleEndian, &n); err != nil {
-		return errTooEarly
+// load takes a table off the front of the bytes, and gives what is behind it.
+func (t *table) load(from []byte) ([]byte, error) {
+	if len(from) < 4 {
+		return nil, errTooEarly
 	}
+	n := int(binary.LittleEndian.Uint32(from))
+	from = from[4:]
 	if n > maxRows {
-		return fmt.Errorf("a table in it has %d rows, at most %d are read", n, maxRows)
+		return nil, fmt.Errorf("a table in it has %d rows, at most %d are read", n, maxRows)
 	}
-	// What is promised is taken on as it comes: a damaged count costs no memory.
-	for i := uint32(0); i < n; i++ {
-		var hash [4]byte
-		if _, err := io.ReadFull(in, hash[:]); err != nil {
-			return errTooEarly
-		}
-		t.hashes = append(t.hashes, binary.LittleEndian.Uint32(hash[:]))
+	if len(from) < n*(4+t.width) {
+		return nil, errTooEarly
+	}
+	t.hashes = make([]uint32, n)
+	for i := range t.hashes {
+		t.hashes[i] = binary.LittleEndian.Uint32(from[4*i:])
 	}
 	if !slices.IsSorted(t.hashes) {
-		return errors.New("its hashes are out of order")
+		return nil, errors.New("its hashes are out of order")
 	}
-	row := make([]byte, t.width)
-	t.rows = make([]byte, 0, len(t.hashes)*t.width)
-	for range t.hashes {
-		if _, err := io.ReadFull(in, row); err != nil {
-			return errTooEarly
-		}
-		for _, x := range row {
-			t.rows = append(t.rows, x+lift)
-		}
-	}
-	t.hashes = slices.Clip(t.hashes)
+	from = from[4*n:]
+	t.rows = from[: n*t.width : n*t.width]
 	t.index()
-	return nil
+	return from[n*t.width:], nil
 }
 
 // pack gives the file of weights.
@@ -215,9 +208,7 @@ func (s *second) pack() []byte {
 	for _, t := range s.tables() {
 		write(uint32(len(t.hashes)))
 		write(t.hashes)
-		for _, x := range t.rows {
-			out.WriteByte(x - lift)
-		}
+		out.Write(t.rows)
 	}
 	return out.Bytes()
 }

@@ -683,12 +683,16 @@ func all(n int) []int {
 	return out
 }
 
+// trainerForm names what the trainer does, for [TrainingSource]; a trainer that gives
+// other weights from the same files has another.
+const trainerForm = "lookout second reader 2\n"
+
 // TrainingSource gives the digest of all that a second reader is trained from: the
 // lexicon's YAML, the labelled messages, the word vectors, and the trainer's form. Who
 // answers for a file and remarks in it do not count: to sign it trains nothing anew.
 func TrainingSource(lexicon, messages fs.FS) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s%d %d %d %d %d\n", secondMagic, members, hidden, filters, width, rounds)
+	fmt.Fprintf(sum, "%s%d %d %d %d %d\n", trainerForm, members, hidden, filters, width, rounds)
 	for _, from := range []struct {
 		fsys    fs.FS
 		pattern string
