@@ -90,10 +90,11 @@ type outlet struct {
 
 // The drawers of the store's values that package bot uses.
 const (
-	drawerKeys  = "keys"
-	drawerPacks = "packs"
-	drawerLinks = "chat-link" // key: hex(sha256(token)); value: {"patient": id}
-	drawerUsers = "users"
+	drawerKeys      = "keys"
+	drawerPacks     = "packs"
+	drawerKeptPacks = "packs-kept" // by digest: that the pack is in its drawer
+	drawerLinks     = "chat-link"  // key: hex(sha256(token)); value: {"patient": id}
+	drawerUsers     = "users"
 	// key: hex(sha256(token)); value: her e-mail address
 	drawerInvites = "desk-invite"
 )
@@ -125,17 +126,32 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		}
 		b.outlets[channel] = &outlet{o, rate.NewLimiter(limit, max(1, int(o.PerSecond)))}
 	}
-	archive, err := c.Content.Archive()
-	if err != nil {
-		return nil, fmt.Errorf("archive the content: %w", err)
-	}
-	if err := b.store.PutValue(ctx, drawerPacks, c.Content.Digest(), archive, time.Time{}); err != nil {
+	if err := b.keepPack(ctx); err != nil {
 		return nil, fmt.Errorf("keep the content: %w", err)
 	}
+	var err error
 	if b.idKey, err = b.key(ctx, "stranger-ids"); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// keepPack puts the content into the store, for talks that will outlast it there. It
+// is large: a mark beside it says that it is kept already.
+func (b *Bot) keepPack(ctx context.Context) error {
+	digest := b.content.Digest()
+	_, err := b.store.Value(ctx, drawerKeptPacks, digest, b.now())
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	archive, err := b.content.Archive()
+	if err != nil {
+		return err
+	}
+	if err := b.store.PutValue(ctx, drawerPacks, digest, archive, time.Time{}); err != nil {
+		return err
+	}
+	return b.store.PutValue(ctx, drawerKeptPacks, digest, []byte{1}, time.Time{})
 }
 
 // key gives a random key that the store keeps, making it the first time.

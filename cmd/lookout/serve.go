@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 	_ "time/tzdata" // the zones, where the machine has none
@@ -53,6 +54,7 @@ func (c *serveCmd) Run(e *env) error {
 	}
 	return p.serve(e.ctx, func(addr string) {
 		fmt.Fprintf(e.out, "lookout serves %s on http://%s (%s)\n", team.Name, addr, cmp.Or(strings.ToLower(unapproved(pack)), "content signed by "+signedBy(pack)))
+		debug.FreeOSMemory() // what loading the content took is more than all that stays
 	})
 }
 
