@@ -2,15 +2,17 @@ package content
 
 import (
 	"bytes"
-	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 )
 
+var loadShipped = sync.OnceValues(func() (*Pack, error) { return Load(Embedded()) })
+
 func shipped(t testing.TB) *Pack {
 	t.Helper()
-	p, err := Load(Embedded())
+	p, err := loadShipped()
 	if err != nil {
 		t.Fatalf("the pack that is shipped has faults:\n%v", err)
 	}
@@ -30,21 +32,8 @@ func TestFaultsNameTheFileFromTheRoot(t *testing.T) {
 		"service/concerns.yaml":  {"concepts: [dvt]", "concepts: [dvvt]", "service/concerns.yaml:"},
 		"calendar/holidays.yaml": {`"2026-01-01"`, `"2026-13-01"`, "calendar/holidays.yaml:"},
 	} {
-		files := fstest.MapFS{}
-		err := fs.WalkDir(Embedded(), ".", func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			text, err := fs.ReadFile(Embedded(), path)
-			if path == file {
-				text = bytes.Replace(text, []byte(x.old), []byte(x.new), 1)
-			}
-			files[path] = &fstest.MapFile{Data: text}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		files := copied(t)
+		files[file] = &fstest.MapFile{Data: bytes.Replace(files[file].Data, []byte(x.old), []byte(x.new), 1)}
 		if _, err := Load(files); err == nil || !strings.Contains("\n"+err.Error(), "\n"+x.want) {
 			t.Errorf("%s: the fault is %v, want one that begins with %s", file, err, x.want)
 		}

@@ -2,11 +2,11 @@ package content
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 	_ "time/tzdata"
 
@@ -23,20 +23,14 @@ func day(text string) time.Time {
 	return t
 }
 
-// plan loads a pack whose only plan is given.
+// plan loads a plan beside all else that is shipped.
 func plan(t testing.TB, items string) (*Plan, error) {
 	t.Helper()
-	files := fstest.MapFS{}
-	for name, text := range shipped(t).files {
-		files[name] = &fstest.MapFile{Data: text}
-	}
-	files["plans/standard.yaml"] = &fstest.MapFile{Data: []byte("plan: standard\nversion: 1\nreview: {state: draft, author: a}\nsource: test\nends: 120m\n" + items)}
-	pack, err := Load(files)
-	if err != nil {
-		return nil, err
-	}
-	p, _ := pack.Plan("standard")
-	return p, nil
+	pack := *shipped(t)
+	pack.files = map[string][]byte{"plans/standard.yaml": []byte("plan: standard\nversion: 1\nreview: {state: draft, author: a}\nsource: test\nends: 120m\n" + items)}
+	c := &checker{}
+	plans := c.plans(&pack)
+	return plans["standard"], errors.Join(c.faults...)
 }
 
 // due lists what is due of a plan in ten years, a line each.
