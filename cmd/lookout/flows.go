@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -108,6 +109,7 @@ type flowsTryCmd struct {
 	Content string            `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
 	Locale  string            `help:"The language of the words." default:"en-GB"`
 	Channel string            `help:"Whose wording: sms or chat." default:"sms" enum:"sms,chat"`
+	Save    string            `help:"Write the talk into a file: a test, as those in cmd/lookout/testdata/conversations." placeholder:"FILE"`
 	Fact    map[string]string `help:"What is known of her, as NAME=VALUE; docs/flows.md lists the names. Several are parted by semicolons." placeholder:"NAME=VALUE" default:"tablets=letrozole"`
 }
 
@@ -130,10 +132,29 @@ func (c *flowsTryCmd) Run(e *env) error {
 		return noFlow(c.Flow, pack.Program().Flows())
 	}
 	t := &try{pack: pack, out: e.out, locale: c.Locale, channel: c.Channel, now: e.now(), timers: map[string]time.Time{}, rows: map[string]triage.Level{}}
-	if err := t.know(c.Fact); err != nil {
+	if err := t.know(maps.Clone(c.Fact)); err != nil {
 		return err
 	}
-	return t.play(c.Flow, e.in, false)
+	if c.Save == "" {
+		return t.play(c.Flow, e.in, false)
+	}
+	return t.save(c, e.in)
+}
+
+// save plays a talk, and writes it with its heading as a conversation that is a test.
+// It is not written over what is there: that may be a test that somebody has read.
+func (t *try) save(c *flowsTryCmd, in io.Reader) error {
+	file, err := os.OpenFile(c.Save, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(file, "# A talk of the flow %s. Say here what it shows.\nflow: %s\n", c.Flow, c.Flow)
+	for _, name := range slices.Sorted(maps.Keys(c.Fact)) {
+		fmt.Fprintf(file, "fact: %s=%s\n", name, c.Fact[name])
+	}
+	fmt.Fprintln(file)
+	t.out = io.MultiWriter(t.out, file)
+	return errors.Join(t.play(c.Flow, in, true), file.Close())
 }
 
 // play plays a flow until it ends or there is no more to answer. With echo, it

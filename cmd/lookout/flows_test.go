@@ -55,6 +55,26 @@ func TestFlowsGraphShowsTheWords(t *testing.T) {
 	}
 }
 
+// A talk that was played by hand is a test: it is read back, and goes as it went.
+func TestFlowsTrySavesATest(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "leg.txt")
+	args := []string{"flows", "try", "leg", "--save", path, "--fact", "tablets=tamoxifen"}
+	if _, err := lookout(t, "no\n3 weeks ago\n", args...); err != nil {
+		t.Fatal(err)
+	}
+	c, err := readConversation(path)
+	if err != nil || c.flow != "leg" || c.facts["tablets"] != "tamoxifen" || len(c.talks) != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if got := answers(c.talks[0]); got != "no\n3 weeks ago\n" || !strings.Contains(c.talks[0], "the talk ended: completed") {
+		t.Errorf("it holds %q:\n%s", got, c.talks[0])
+	}
+	if _, err := lookout(t, "no\n", args...); err == nil {
+		t.Error("a test that is there was written over")
+	}
+}
+
 // A played talk shows what she is told, what was read, and what a nurse gets.
 func TestFlowsTry(t *testing.T) {
 	t.Parallel()
