@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/rehearsal"
 )
 
 // sleepy is a store whose caller sleeps after a claim, as a process that is
@@ -42,7 +43,7 @@ func (c *counter) Send(_ context.Context, o bot.Outgoing) (bot.Sent, error) {
 // A process that sleeps through its lease sends nothing more of what it had
 // claimed: another has it by then.
 func TestWhoSleepsThroughItsLeaseSendsNothing(t *testing.T) {
-	w := newWorld(t, &conversation{begin: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC), nation: "england-and-wales"})
+	w := newWorld(t, rehearsal.Setting{Begin: time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC), Nation: "england-and-wales"})
 	if _, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
 		TreatmentEnded: "2026-09-30", ConsentSMS: true}, "ann@example.nhs.uk"); err != nil {
 		t.Fatal(err)
@@ -52,16 +53,16 @@ func TestWhoSleepsThroughItsLeaseSendsNothing(t *testing.T) {
 	}
 	carrier := &counter{sent: map[string]int{}}
 	process := func(store bot.Store) *bot.Bot {
-		b, err := bot.New(t.Context(), bot.Config{Store: store, Content: w.pack, Service: w.team, PublicURL: "https://lookout.example.nhs.uk",
-			Now: func() time.Time { return w.now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: carrier, Lease: time.Minute}}})
+		b, err := bot.New(t.Context(), bot.Config{Store: store, Content: w.Pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+			Now: func() time.Time { return w.Now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: carrier, Lease: time.Minute}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
 	}
-	other := process(w.store)
-	sleeper := process(&sleepy{Store: w.store, meanwhile: func() {
-		w.now = w.now.Add(time.Minute)
+	other := process(w.Store)
+	sleeper := process(&sleepy{Store: w.Store, meanwhile: func() {
+		w.Now = w.Now.Add(time.Minute)
 		if n, err := other.Deliver(t.Context()); err != nil || n == 0 {
 			t.Errorf("the other delivered %d, %v", n, err)
 		}
@@ -76,7 +77,7 @@ func TestWhoSleepsThroughItsLeaseSendsNothing(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s was sent %d times", id, n)
 		}
-		if o, err := w.store.Outgoing(t.Context(), id); err != nil || o.State != bot.OutSent {
+		if o, err := w.Store.Outgoing(t.Context(), id); err != nil || o.State != bot.OutSent {
 			t.Errorf("%s is %s, %v", id, o.State, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/rehearsal"
 	"lookout/content"
 )
 
@@ -51,21 +52,21 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	duty, err := readDuty("Ann 07700900901")
+	duty, err := rehearsal.ReadDuty("Ann 07700900901")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, &conversation{nation: "england-and-wales", duty: duty, begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Duty: duty, Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
 	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
 		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.people = []person{{p.ID, "Mary", "+447700900123"}}
+	w.People = []rehearsal.Person{{ID: p.ID, Name: "Mary", Phone: "+447700900123"}}
 	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
 		t.Fatal(err)
 	}
-	w.happened("the old content")
+	w.happened()
 
 	// The new content leads from the first question to another step, in other words,
 	// and has no step that the open talk stands on.
@@ -73,25 +74,25 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 		"flows/check-in.yaml": strings.NewReplacer("start: chest\n", "start: first\n", "  chest:\n", "  first:\n"),
 		"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness"),
 	})
-	deployed, err := bot.New(t.Context(), bot.Config{Store: w.store, Content: renamed, Service: w.team, PublicURL: "https://lookout.example.nhs.uk",
-		Now: func() time.Time { return w.now }, Random: rand.NewChaCha8([32]byte{}), Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}})
+	deployed, err := bot.New(t.Context(), bot.Config{Store: w.Store, Content: renamed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+		Now: func() time.Time { return w.Now }, Random: rand.NewChaCha8([32]byte{}), Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Bot = deployed
 	said := func(what, want, not string) {
 		t.Helper()
-		got := strings.Join(w.happened(what), "\n")
+		got := strings.Join(w.happened(), "\n")
 		if !strings.Contains(got, want) || not != "" && strings.Contains(got, not) {
 			t.Errorf("%s: %s\nwant %q, and not %q", what, got, want, not)
 		}
 	}
-	if err := w.writes("her", "no"); err != nil {
+	if err := w.Writes(t.Context(), "her", "no"); err != nil {
 		t.Fatal(err)
 	}
 	said("an answer after the deployment", "Any pain, cough, breathlessness", "NEW WORDS")
 	for _, answer := range []string{"no", "no", "no", "nothing"} {
-		if err := w.writes("her", answer); err != nil {
+		if err := w.Writes(t.Context(), "her", answer); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -99,8 +100,8 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
 		t.Fatal(err)
 	}
-	w.happened("the new talk")
-	if err := w.writes("her", "no"); err != nil {
+	w.happened()
+	if err := w.Writes(t.Context(), "her", "no"); err != nil {
 		t.Fatal(err)
 	}
 	said("the next talk", "NEW WORDS", "")

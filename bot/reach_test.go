@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/rehearsal"
 	"lookout/content"
 )
 
@@ -27,9 +28,9 @@ func reachable(t *testing.T) (*world, *noted, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, &conversation{nation: "england-and-wales", begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
 	chat := &noted{}
-	w.Bot, err = bot.New(t.Context(), bot.Config{Store: w.store, Content: w.pack, Service: w.team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return w.now },
+	w.Bot, err = bot.New(t.Context(), bot.Config{Store: w.Store, Content: w.Pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return w.Now },
 		Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}, "chat": {Sender: chat, Lease: time.Minute}}})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func reachable(t *testing.T) (*world, *noted, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.people = append(w.people, person{p.ID, "Mary", "+447700900123"})
+	w.People = append(w.People, rehearsal.Person{ID: p.ID, Name: "Mary", Phone: "+447700900123"})
 	w.come(t, bot.Inbound{Patient: p.ID, From: bot.Address{Channel: "chat", At: p.ID}, Text: "thanks", CarrierID: "c1"})
 	w.come(t, bot.Inbound{From: bot.Address{Channel: smsChannel, At: "+447700900123"}, Text: "thanks", CarrierID: "s1"})
 	return w, chat, p.ID
@@ -62,10 +63,10 @@ func (w *world) deliver(t *testing.T) {
 // lastText is the last text that went to her telephone.
 func (w *world) lastText(t *testing.T) bot.Outgoing {
 	t.Helper()
-	if len(w.sent) == 0 {
+	if len(w.Sent) == 0 {
 		t.Fatal("no text has gone")
 	}
-	return w.sent[len(w.sent)-1]
+	return w.Sent[len(w.Sent)-1]
 }
 
 func (w *world) missed(t *testing.T, obstacle bot.Obstacle) {
@@ -103,7 +104,7 @@ func TestUndeliveredTwiceGoesByTheOtherChannel(t *testing.T) {
 	if w.lastText(t).ID != question.ID || len(chat.sent) != before {
 		t.Fatal("tried again at once")
 	}
-	w.now = w.now.Add(11 * time.Minute)
+	w.Now = w.Now.Add(11 * time.Minute)
 	if _, err := w.Wake(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +123,9 @@ func TestUndeliveredTwiceGoesByTheOtherChannel(t *testing.T) {
 	if !strings.Contains(chat.sent[len(chat.sent)-1].Text, "Any pain") {
 		t.Errorf("her answer in the chat did not go on: %q", chat.sent[len(chat.sent)-1].Text)
 	}
-	texts := len(w.sent)
+	texts := len(w.Sent)
 	w.come(t, bot.Inbound{From: bot.Address{Channel: smsChannel, At: "+447700900123"}, Text: "no", CarrierID: "s2"})
-	if len(w.sent) == texts {
+	if len(w.Sent) == texts {
 		t.Error("her telephone is back, and is not answered")
 	}
 }
@@ -164,14 +165,14 @@ func TestOptedOutAtTheCarrier(t *testing.T) {
 func TestDailyCap(t *testing.T) {
 	t.Parallel()
 	w, _, id := reachable(t)
-	before := len(w.sent)
+	before := len(w.Sent)
 	for i := range 80 {
 		if err := w.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: smsChannel, At: "+447700900123"}, Text: "help", CarrierID: fmt.Sprint("loop", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.deliver(t)
-	if n := len(w.sent) - before; n > 40 {
+	if n := len(w.Sent) - before; n > 40 {
 		t.Errorf("%d texts in a day", n)
 	}
 	rows, err := w.Queue(t.Context(), bot.QueueFilter{})
@@ -179,7 +180,7 @@ func TestDailyCap(t *testing.T) {
 		t.Errorf("%v, no row: %+v", err, rows)
 	}
 	w.come(t, bot.Inbound{From: bot.Address{Channel: smsChannel, At: "+447700900123"}, Text: "cant feel my legs", CarrierID: "e1"})
-	if !strings.Contains(w.lastText(t).Text, "999") && !slices.ContainsFunc(w.sent, func(o bot.Outgoing) bool { return o.TextID == "safety.emergency" }) {
+	if !strings.Contains(w.lastText(t).Text, "999") && !slices.ContainsFunc(w.Sent, func(o bot.Outgoing) bool { return o.TextID == "safety.emergency" }) {
 		t.Error("an emergency is not answered after many texts")
 	}
 	_ = id
@@ -191,7 +192,7 @@ func TestSpend(t *testing.T) {
 	if err := w.Start(t.Context(), id, "check-in", "Ann"); err != nil {
 		t.Fatal(err)
 	}
-	from := time.Date(2026, 11, 1, 0, 0, 0, 0, w.team.Location)
+	from := time.Date(2026, 11, 1, 0, 0, 0, 0, w.Team.Location)
 	s, err := w.Spend(t.Context(), smsChannel, from, from.AddDate(0, 1, 0), func(text string) int { n, _ := content.Segments(text); return n })
 	if err != nil {
 		t.Fatal(err)

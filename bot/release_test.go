@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/rehearsal"
 )
 
 // crowd is a team with many patients whose first check-in is due on one day.
@@ -18,14 +19,14 @@ func crowd(t *testing.T, n int, rows float64) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, &conversation{nation: "england-and-wales", begin: time.Date(2026, 11, 2, 9, 0, 0, 0, zone)})
-	w.team.RowsPerNurse = rows
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 2, 9, 0, 0, 0, zone)})
+	w.Team.RowsPerNurse = rows
 	for i := range n {
 		p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: fmt.Sprint("Jones", i), BirthDate: "1961-04-30", Phone: fmt.Sprintf("+4477009%05d", i), TreatmentEnded: "2026-11-02", ConsentSMS: true}, "Ann")
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.people = append(w.people, person{p.ID, "Mary", ""})
+		w.People = append(w.People, rehearsal.Person{ID: p.ID, Name: "Mary", Phone: ""})
 	}
 	return w
 }
@@ -35,8 +36,8 @@ func crowd(t *testing.T, n int, rows float64) *world {
 func (w *world) asked(until time.Time, step time.Duration, down func(time.Time) bool) map[string][]string {
 	w.t.Helper()
 	days := map[string][]string{}
-	for ; w.now.Before(until); w.now = w.now.Add(step) {
-		if down(w.now) {
+	for ; w.Now.Before(until); w.Now = w.Now.Add(step) {
+		if down(w.Now) {
 			continue
 		}
 		if err := w.Level(w.t.Context()); err != nil {
@@ -48,14 +49,14 @@ func (w *world) asked(until time.Time, step time.Duration, down func(time.Time) 
 		if _, err := w.Deliver(w.t.Context()); err != nil {
 			w.t.Fatal(err)
 		}
-		for _, out := range w.sent {
+		for _, out := range w.Sent {
 			if strings.HasPrefix(out.TextID, "check-in.start") {
-				day := w.now.Format(time.DateOnly)
+				day := w.Now.Format(time.DateOnly)
 				days[day] = append(days[day], out.Patient)
 				w.allowed("crowd", out)
 			}
 		}
-		w.sent = nil
+		w.Sent = nil
 	}
 	return days
 }
@@ -68,7 +69,7 @@ func TestSendsAreSpreadByWhatNursesCanAnswer(t *testing.T) {
 	t.Parallel()
 	run := func() map[string][]string {
 		w := crowd(t, 120, 3)
-		return w.asked(w.now.AddDate(0, 0, 24), 10*time.Minute, never)
+		return w.asked(w.Now.AddDate(0, 0, 24), 10*time.Minute, never)
 	}
 	days := run()
 	total := 0
@@ -97,24 +98,24 @@ func TestSendsAreSpreadByWhatNursesCanAnswer(t *testing.T) {
 func TestBacklogAfterDowntime(t *testing.T) {
 	t.Parallel()
 	w := crowd(t, 60, 0)
-	due := time.Date(2026, 11, 16, 0, 0, 0, 0, w.team.Location)
+	due := time.Date(2026, 11, 16, 0, 0, 0, 0, w.Team.Location)
 	up := due.AddDate(0, 0, 1).Add(12 * time.Hour)
 	byMinute := map[string]int{}
 	w.asked(due, 10*time.Minute, never)
-	for w.now = up; w.now.Before(due.AddDate(0, 0, 3)); w.now = w.now.Add(5 * time.Minute) {
+	for w.Now = up; w.Now.Before(due.AddDate(0, 0, 3)); w.Now = w.Now.Add(5 * time.Minute) {
 		if _, err := w.Wake(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.Deliver(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, out := range w.sent {
+		for _, out := range w.Sent {
 			if strings.HasPrefix(out.TextID, "check-in.start") {
-				byMinute[w.now.Format("Mon 15:04")]++
+				byMinute[w.Now.Format("Mon 15:04")]++
 				w.allowed("backlog", out)
 			}
 		}
-		w.sent = nil
+		w.Sent = nil
 	}
 	total, most := 0, 0
 	for _, n := range byMinute {
@@ -123,7 +124,7 @@ func TestBacklogAfterDowntime(t *testing.T) {
 	if total != 60 || most > 12 {
 		t.Errorf("%d of 60 went, at most %d at once: %v", total, most, byMinute)
 	}
-	journal, err := w.store.Journal(t.Context(), w.people[rand.IntN(60)].id, 0, 0)
+	journal, err := w.Store.Journal(t.Context(), w.People[rand.IntN(60)].ID, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,10 +136,10 @@ func TestBacklogAfterDowntime(t *testing.T) {
 
 	// And down for two months: the check-in of week 2 is stale, the later one goes.
 	w = crowd(t, 5, 0)
-	days := w.asked(w.now.AddDate(0, 0, 75), time.Hour, func(now time.Time) bool {
-		return now.Before(w.now.AddDate(0, 0, 0)) || now.Before(time.Date(2027, 1, 4, 9, 0, 0, 0, w.team.Location))
+	days := w.asked(w.Now.AddDate(0, 0, 75), time.Hour, func(now time.Time) bool {
+		return now.Before(w.Now.AddDate(0, 0, 0)) || now.Before(time.Date(2027, 1, 4, 9, 0, 0, 0, w.Team.Location))
 	})
-	journal, err = w.store.Journal(t.Context(), w.people[0].id, 0, 0)
+	journal, err = w.Store.Journal(t.Context(), w.People[0].ID, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func (d *desk) next(now time.Time) time.Time {
 			next = p.at
 		}
 	}
-	if len(d.w.store.live) == 0 {
+	if len(d.w.store.Live()) == 0 {
 		return next
 	}
 	open := d.w.Service.Hours.Next(now)
@@ -145,7 +145,7 @@ func (d *desk) work() error {
 
 // queue is what can be taken now, the most dangerous first, as many as there are nurses.
 func (d *desk) queue() []bot.Row {
-	return d.w.store.first(len(d.nurses), func(r *bot.Row) bool { return r.State == bot.Open && !d.retry[r.ID].After(d.w.now) })
+	return d.w.store.First(len(d.nurses), func(r *bot.Row) bool { return r.State == bot.Open && !d.retry[r.ID].After(d.w.now) })
 }
 
 // finish rings and closes a row, or gives it back when nobody answered.

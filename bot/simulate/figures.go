@@ -202,7 +202,7 @@ func (f *Figures) promise(row bot.Row, began time.Time) {
 
 // finish adds up what is only known at the end.
 func (f *Figures) finish(w *world) *Figures {
-	for _, r := range w.store.live {
+	for _, r := range w.store.Live() {
 		if began, known := f.tried[r.ID]; known {
 			f.promise(*r, began)
 		} else if r.DueAt.Before(w.now) { // nobody has begun on it, and she was told somebody would

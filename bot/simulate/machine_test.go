@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"lookout/bot"
+	"lookout/bot/internal/memory"
 	"lookout/flows/triage"
 )
 
@@ -22,7 +23,7 @@ type machine struct {
 	t     *rapid.T
 	ctx   context.Context
 	bot   *bot.Bot
-	store *memory
+	store *memory.Store
 	team  *bot.Service
 	pack  interface {
 		Holiday(nation string, day time.Time) string
@@ -51,7 +52,7 @@ func newMachine(t *rapid.T, c Config) *machine {
 	service.RowsPerNurse = float64(rapid.SampledFrom([]int{0, 1, 12}).Draw(t, "rows per nurse"))
 	service.PageEvery, service.Lease = 6*time.Hour, 12*time.Hour // an emergency that nobody takes for weeks would fill the journal with pages
 	service.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: channel, At: dutyNumber}}}}
-	m := &machine{t: t, ctx: context.Background(), store: newMemory(nil), team: &service, pack: c.Pack, carrier: "up", wrote: map[string]string{}, levels: map[string]triage.Level{}}
+	m := &machine{t: t, ctx: context.Background(), store: memory.New(nil), team: &service, pack: c.Pack, carrier: "up", wrote: map[string]string{}, levels: map[string]triage.Level{}}
 	edge := rapid.SampledFrom([]string{"2026-10-23", "2027-03-26", "2028-02-27", "2026-12-22", "2027-06-15", "2027-03-24"}).Draw(t, "begins near")
 	day, _ := time.ParseInLocation(time.DateOnly, edge, service.Location)
 	m.now = day.Add(time.Duration(rapid.IntRange(0, 72*60).Draw(t, "minute")) * time.Minute)
@@ -255,10 +256,10 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 func (m *machine) run(until time.Time) {
 	for {
 		next := until
-		if at, ok := m.store.nextDue(); ok && at.Before(next) {
+		if at, ok := m.store.NextDue(); ok && at.Before(next) {
 			next = at
 		}
-		if at, ok := m.store.nextOut(m.now); ok && at.After(m.now) && at.Before(next) {
+		if at, ok := m.store.NextOut(channel, m.now); ok && at.After(m.now) && at.Before(next) {
 			next = at
 		}
 		if next.After(m.now) {
@@ -269,10 +270,10 @@ func (m *machine) run(until time.Time) {
 		if !m.now.Before(until) {
 			return
 		}
-		if at, ok := m.store.nextDue(); ok && !at.After(m.now) {
+		if at, ok := m.store.NextDue(); ok && !at.After(m.now) {
 			continue // what was sent or failed set something off at once
 		}
-		if at, ok := m.store.nextOut(m.now); ok && !at.After(m.now) {
+		if at, ok := m.store.NextOut(channel, m.now); ok && !at.After(m.now) {
 			m.now = m.now.Add(time.Minute)
 		}
 	}

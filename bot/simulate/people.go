@@ -297,7 +297,7 @@ func (p *someone) reads(texts []bot.Outgoing) {
 		return
 	}
 	now := p.w.now
-	talk := p.w.store.talk(p.id)
+	talk := p.w.store.Talk(p.id)
 	question, open := p.w.Pack.Program().Open(talk)
 	last := texts[len(texts)-1]
 	if !open || !asked(texts, question.Text) {

@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/internal/memory"
 	"lookout/content"
 )
 
@@ -76,7 +77,7 @@ type world struct {
 	Config
 	ctx     context.Context
 	bot     *bot.Bot
-	store   *memory
+	store   *memory.Store
 	people  []*someone
 	byID    map[string]*someone
 	events  events
@@ -97,7 +98,7 @@ func newWorld(ctx context.Context, c Config) (*world, error) {
 	c.Service = &service
 	w := &world{Config: c, ctx: ctx, byID: make(map[string]*someone, c.Patients), now: c.Start}
 	w.figures = newFigures(c)
-	w.store = newMemory(w.figures.watch)
+	w.store = memory.New(w.figures.watch)
 	w.figures.who = w.byID
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], c.Seed)
@@ -145,13 +146,13 @@ func (w *world) until(end time.Time) error {
 		if len(w.events) > 0 && w.events[0].at.Before(next) {
 			next = w.events[0].at
 		}
-		if at, ok := w.store.nextDue(); ok && at.Before(next) {
+		if at, ok := w.store.NextDue(); ok && at.Before(next) {
 			next = at
 		}
 		if at := w.desk.next(w.now); at.Before(next) {
 			next = at
 		}
-		if at, ok := w.store.nextOut(w.now); ok && at.Before(next) {
+		if at, ok := w.store.NextOut(channel, w.now); ok && at.Before(next) {
 			next = at
 		}
 		if !next.Before(end) {
@@ -181,12 +182,12 @@ func (w *world) step() error {
 		return err
 	}
 	for range 20 { // a text can set something off that is due at once
-		if at, ok := w.store.nextDue(); ok && !at.After(w.now) {
+		if at, ok := w.store.NextDue(); ok && !at.After(w.now) {
 			if _, err := w.bot.Wake(w.ctx); err != nil {
 				return err
 			}
 		}
-		if w.store.idle() {
+		if w.store.Idle(channel) {
 			break
 		}
 		n, err := w.bot.Deliver(w.ctx)

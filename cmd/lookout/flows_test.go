@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"lookout/bot/rehearsal"
 	"lookout/content"
 )
 
@@ -63,12 +64,16 @@ func TestFlowsTrySavesATest(t *testing.T) {
 	if _, err := lookout(t, "no\n3 weeks ago\n", args...); err != nil {
 		t.Fatal(err)
 	}
-	c, err := readConversation(path)
-	if err != nil || c.flow != "leg" || c.facts["tablets"] != "tamoxifen" || len(c.talks) != 1 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := rehearsal.ReadScript(path, string(text))
+	if err != nil || c.Flow != "leg" || c.Facts["tablets"] != "tamoxifen" || len(c.Talks) != 1 {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if got := answers(c.talks[0]); got != "no\n3 weeks ago\n" || !strings.Contains(c.talks[0], "the talk ended: completed") {
-		t.Errorf("it holds %q:\n%s", got, c.talks[0])
+	if got := rehearsal.Answers(c.Talks[0]); got != "no\n3 weeks ago\n" || !strings.Contains(c.Talks[0], "the talk ended: completed") {
+		t.Errorf("it holds %q:\n%s", got, c.Talks[0])
 	}
 	if _, err := lookout(t, "no\n", args...); err == nil {
 		t.Error("a test that is there was written over")

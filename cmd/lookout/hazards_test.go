@@ -63,7 +63,7 @@ func TestHazardsTable(t *testing.T) {
 			if name == "" || tests[name] {
 				continue
 			}
-			_, err := os.Stat(filepath.Join("testdata/conversations", name))
+			_, err := os.Stat(filepath.Join("../../content/talks", name))
 			if _, whole := shows[name]; err != nil && !whole {
 				t.Errorf("%s: there is no test or conversation %s", cells[1], name)
 			}

@@ -1,4 +1,4 @@
-package simulate
+package memory
 
 import (
 	"cmp"
@@ -9,7 +9,7 @@ import (
 )
 
 // putRows writes rows, and lets her record list those that are not closed.
-func (m *memory) putRows(p *person, rows []bot.Row) {
+func (m *Store) putRows(p *person, rows []bot.Row) {
 	for _, r := range rows {
 		r.Spans = slices.Clone(r.Spans)
 		if _, known := m.opened[r.ID]; !known {
@@ -36,7 +36,7 @@ func (m *memory) putRows(p *person, rows []bot.Row) {
 }
 
 // chosen lists the rows that a filter means, in the queue's order.
-func (m *memory) chosen(f bot.QueueFilter) []bot.Row {
+func (m *Store) chosen(f bot.QueueFilter) []bot.Row {
 	states := f.States
 	if len(states) == 0 {
 		states = []bot.RowState{bot.Open, bot.Claimed}
@@ -73,7 +73,7 @@ func (m *memory) chosen(f bot.QueueFilter) []bot.Row {
 	return out
 }
 
-func (m *memory) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+func (m *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (m *memory) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error
 	return rows[:min(cmp.Or(f.Limit, 500), len(rows))], nil
 }
 
-func (m *memory) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
+func (m *Store) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
 	if err := m.lock(ctx); err != nil {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (m *memory) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
 	return len(m.chosen(f)), nil
 }
 
-func (m *memory) Row(ctx context.Context, id string) (bot.Row, error) {
+func (m *Store) Row(ctx context.Context, id string) (bot.Row, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Row{}, err
 	}
@@ -102,10 +102,10 @@ func (m *memory) Row(ctx context.Context, id string) (bot.Row, error) {
 	return bot.Row{}, bot.ErrNotFound
 }
 
-// first gives the first n of the rows that are not closed and wanted, in the order in
+// First gives the first n of the rows that are not closed and wanted, in the order in
 // which nurses take them: the most dangerous, then the one that is due first. A desk
 // that is behind has thousands, and takes a few: they are not all put in order.
-func (m *memory) first(n int, wanted func(*bot.Row) bool) []bot.Row {
+func (m *Store) First(n int, wanted func(*bot.Row) bool) []bot.Row {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before := func(a, b *bot.Row) int {

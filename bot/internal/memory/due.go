@@ -1,4 +1,4 @@
-package simulate
+package memory
 
 import (
 	"container/heap"
@@ -41,7 +41,7 @@ func earliest(wakes []bot.Wake) int64 {
 	return first
 }
 
-func (m *memory) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, error) {
+func (m *Store) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -66,8 +66,8 @@ func (m *memory) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, 
 	return out, nil
 }
 
-// nextDue is when somebody is due next; false: nobody ever.
-func (m *memory) nextDue() (time.Time, bool) {
+// NextDue is when somebody is due next; false: nobody ever.
+func (m *Store) NextDue() (time.Time, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.due) > 0 {

@@ -1,4 +1,4 @@
-package simulate
+package memory
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 // settled takes a message out of the outbox; one whose fate is known is forgotten
 // where nothing past is kept, but for the last that did not arrive, which may go
 // again.
-func (m *memory) settled(o *message) {
+func (m *Store) settled(o *message) {
 	delete(m.waiting[o.To.Channel], o.ID)
 	if m.watch == nil {
 		return
@@ -37,12 +37,12 @@ func (m *memory) settled(o *message) {
 	}
 }
 
-func (m *memory) drop(o *message) {
+func (m *Store) drop(o *message) {
 	delete(m.out, o.ID)
 	delete(m.carriers, o.CarrierID)
 }
 
-func (m *memory) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
+func (m *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (m *memory) ClaimOutgoing(ctx context.Context, channel string, now time.Tim
 	return out, nil
 }
 
-func (m *memory) Settle(ctx context.Context, settlements ...bot.Settlement) error {
+func (m *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (m *memory) Settle(ctx context.Context, settlements ...bot.Settlement) erro
 	return nil
 }
 
-func (m *memory) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
+func (m *Store) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Outgoing{}, err
 	}
@@ -126,7 +126,7 @@ func (m *memory) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) 
 	return bot.Outgoing{}, bot.ErrNotFound
 }
 
-func (m *memory) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.Outgoing, error) {
+func (m *Store) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.Outgoing, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Outgoing{}, err
 	}
@@ -137,15 +137,15 @@ func (m *memory) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.O
 	return bot.Outgoing{}, bot.ErrNotFound
 }
 
-// idle says that nothing waits to be sent.
-func (m *memory) idle() bool {
+// Idle says that nothing waits to be sent on a channel.
+func (m *Store) Idle(channel string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.waiting[channel]) == 0
 }
 
-// nextOut is when a message that waits may leave.
-func (m *memory) nextOut(now time.Time) (time.Time, bool) {
+// NextOut is when a message that waits on a channel may leave.
+func (m *Store) NextOut(channel string, now time.Time) (time.Time, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var next time.Time

@@ -1,4 +1,9 @@
-package simulate
+// Package memory is a store that forgets. It keeps the store's contract (package
+// bot/storetest) but for the one promise that matters: nothing survives the
+// process. That is why it is internal to bot: a made-up cohort (bot/simulate) and
+// a written conversation (bot/rehearsal) run on it, and the compiler keeps every
+// command from serving patients from it.
+package memory
 
 import (
 	"container/heap"
@@ -13,15 +18,12 @@ import (
 	"lookout/flows"
 )
 
-// memory is a bot.Store in memory. It keeps the store's contract (package
-// bot/storetest) but for the one promise that matters: nothing survives the
-// process. That is why it lives here and has no exported name: nobody can serve
-// patients from it.
+// Store is a [bot.Store] in memory.
 //
 // With watch set it hands each change over after it was committed and forgets
 // what is past: journals, keys, audits, closed rows, settled messages. So it grows
 // with patients, and not with days.
-type memory struct {
+type Store struct {
 	*kept
 	closed bool // of this handle; others of the same store go on
 }
@@ -70,15 +72,16 @@ type value struct {
 	expires time.Time
 }
 
-func newMemory(watch func(bot.Change)) *memory {
-	return &memory{kept: &kept{watch: watch, patients: map[string]*person{}, keys: map[string]string{}, addresses: map[place][]string{}, rows: map[string]*bot.Row{},
+// New is an empty store. watch may be nil.
+func New(watch func(bot.Change)) *Store {
+	return &Store{kept: &kept{watch: watch, patients: map[string]*person{}, keys: map[string]string{}, addresses: map[place][]string{}, rows: map[string]*bot.Row{},
 		live: map[string]*bot.Row{}, opened: map[string]int{}, out: map[string]*message{}, waiting: map[string]map[string]*message{}, carriers: map[string]string{}, drawers: map[string]map[string]value{}}}
 }
 
-var _ bot.Store = (*memory)(nil)
+var _ bot.Store = (*Store)(nil)
 
 // lock takes the store, unless it is closed or the caller has given up.
-func (m *memory) lock(ctx context.Context) error {
+func (m *Store) lock(ctx context.Context) error {
 	m.mu.Lock()
 	switch {
 	case m.closed:
@@ -91,7 +94,7 @@ func (m *memory) lock(ctx context.Context) error {
 	return nil
 }
 
-func (m *memory) PatientsAt(ctx context.Context, service string, at bot.Address) ([]string, error) {
+func (m *Store) PatientsAt(ctx context.Context, service string, at bot.Address) ([]string, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +102,7 @@ func (m *memory) PatientsAt(ctx context.Context, service string, at bot.Address)
 	return slices.Clone(m.addresses[place{service, at.Channel, at.At}]), nil
 }
 
-func (m *memory) Load(ctx context.Context, patient string) (bot.Record, error) {
+func (m *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Record{}, err
 	}
@@ -111,7 +114,7 @@ func (m *memory) Load(ctx context.Context, patient string) (bot.Record, error) {
 	return p.rec.Clone(), nil
 }
 
-func (m *memory) Commit(ctx context.Context, c bot.Change) error {
+func (m *Store) Commit(ctx context.Context, c bot.Change) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
@@ -182,7 +185,7 @@ func (m *memory) Commit(ctx context.Context, c bot.Change) error {
 }
 
 // move keeps the addresses in step with her record.
-func (m *memory) move(p *person, now *bot.Record) {
+func (m *Store) move(p *person, now *bot.Record) {
 	was := p.rec.Patient.Addresses
 	if slices.Equal(was, now.Patient.Addresses) {
 		return
@@ -206,7 +209,7 @@ func (m *memory) move(p *person, now *bot.Record) {
 	}
 }
 
-func (m *memory) Journal(ctx context.Context, patient string, after int64, limit int) ([]bot.Entry, error) {
+func (m *Store) Journal(ctx context.Context, patient string, after int64, limit int) ([]bot.Entry, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -222,7 +225,7 @@ func (m *memory) Journal(ctx context.Context, patient string, after int64, limit
 	return slices.Clone(entries), nil
 }
 
-func (m *memory) Seen(ctx context.Context, key string) (bool, error) {
+func (m *Store) Seen(ctx context.Context, key string) (bool, error) {
 	if err := m.lock(ctx); err != nil {
 		return false, err
 	}
@@ -231,7 +234,7 @@ func (m *memory) Seen(ctx context.Context, key string) (bool, error) {
 	return seen, nil
 }
 
-func (m *memory) Erase(ctx context.Context, patient string, version int64, entry bot.AuditEntry) error {
+func (m *Store) Erase(ctx context.Context, patient string, version int64, entry bot.AuditEntry) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -268,7 +271,7 @@ func (m *memory) Erase(ctx context.Context, patient string, version int64, entry
 	return nil
 }
 
-func (m *memory) Stats(ctx context.Context, now time.Time) (bot.Stats, error) {
+func (m *Store) Stats(ctx context.Context, now time.Time) (bot.Stats, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Stats{}, err
 	}
@@ -305,21 +308,43 @@ func (m *memory) Stats(ctx context.Context, now time.Time) (bot.Stats, error) {
 	return st, nil
 }
 
-func (m *memory) Close() error {
+func (m *Store) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
 	return nil
 }
 
-// What the simulation asks its own store beside the contract.
+// What its users ask beside the contract.
 
-// talk is somebody's open talk. It is only to be read: a commit puts another in its place.
-func (m *memory) talk(patient string) flows.State {
+// Live are the rows that are not closed, by id. They are only to be read, and not
+// while anything else uses the store.
+func (m *Store) Live() map[string]*bot.Row { return m.live }
+
+// Talk is somebody's open talk. It is only to be read: a commit puts another in its place.
+func (m *Store) Talk(patient string) flows.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p := m.patients[patient]; p != nil {
 		return p.rec.Talk
 	}
 	return flows.State{}
+}
+
+// Size is how much a store holds.
+type Size struct {
+	Past int // journal entries, keys and audit entries: none with a watch
+	Kept int // rows, messages and what finds them
+	Due  int // times at which somebody is due
+}
+
+// Size counts what is held.
+func (m *Store) Size() Size {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Size{Past: len(m.keys) + len(m.audit), Kept: len(m.rows) + len(m.out) + len(m.opened) + len(m.carriers), Due: len(m.due)}
+	for _, p := range m.patients {
+		s.Past += len(p.journal)
+	}
+	return s
 }

@@ -1,4 +1,4 @@
-package simulate
+package memory
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // sorted lists the ids of all patients in order.
-func (m *memory) sorted() []string {
+func (m *Store) sorted() []string {
 	if m.ids == nil {
 		for id := range m.patients {
 			m.ids = append(m.ids, id)
@@ -19,7 +19,7 @@ func (m *memory) sorted() []string {
 	return m.ids
 }
 
-func (m *memory) Find(ctx context.Context, service, query string, limit int) ([]bot.Patient, error) {
+func (m *Store) Find(ctx context.Context, service, query string, limit int) ([]bot.Patient, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func meant(p *bot.Patient, want bot.Search) bool {
 	return len(want.Words) > 0
 }
 
-func (m *memory) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {
+func (m *Store) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package simulate
+package memory
 
 import (
 	"context"
@@ -8,14 +8,14 @@ import (
 	"lookout/bot"
 )
 
-func (m *memory) keepAudit(entries []bot.AuditEntry) {
+func (m *Store) keepAudit(entries []bot.AuditEntry) {
 	for _, e := range entries {
 		e.Seq = int64(len(m.audit) + 1)
 		m.audit = append(m.audit, e)
 	}
 }
 
-func (m *memory) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
+func (m *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (m *memory) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 	return nil
 }
 
-func (m *memory) AuditLog(ctx context.Context, after int64, limit int) ([]bot.AuditEntry, error) {
+func (m *Store) AuditLog(ctx context.Context, after int64, limit int) ([]bot.AuditEntry, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func (m *memory) AuditLog(ctx context.Context, after int64, limit int) ([]bot.Au
 	return slices.Clone(rest[:min(limit, len(rest))]), nil
 }
 
-func (m *memory) PutValue(ctx context.Context, drawer, key string, data []byte, expires time.Time) error {
+func (m *Store) PutValue(ctx context.Context, drawer, key string, data []byte, expires time.Time) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (m *memory) PutValue(ctx context.Context, drawer, key string, data []byte, 
 
 func (v value) gone(now time.Time) bool { return !v.expires.IsZero() && !v.expires.After(now) }
 
-func (m *memory) value(drawer, key string, now time.Time) ([]byte, error) {
+func (m *Store) value(drawer, key string, now time.Time) ([]byte, error) {
 	v, there := m.drawers[drawer][key]
 	if !there || v.gone(now) {
 		return nil, bot.ErrNotFound
@@ -57,7 +57,7 @@ func (m *memory) value(drawer, key string, now time.Time) ([]byte, error) {
 	return slices.Clone(v.data), nil
 }
 
-func (m *memory) Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
+func (m *Store) Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (m *memory) Value(ctx context.Context, drawer, key string, now time.Time) (
 	return m.value(drawer, key, now)
 }
 
-func (m *memory) TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
+func (m *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (m *memory) TakeValue(ctx context.Context, drawer, key string, now time.Tim
 	return data, err
 }
 
-func (m *memory) Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error) {
+func (m *Store) Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (m *memory) Values(ctx context.Context, drawer string, now time.Time) (map[
 	return out, nil
 }
 
-func (m *memory) DeleteValue(ctx context.Context, drawer, key string) error {
+func (m *Store) DeleteValue(ctx context.Context, drawer, key string) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (m *memory) DeleteValue(ctx context.Context, drawer, key string) error {
 	return nil
 }
 
-func (m *memory) Sweep(ctx context.Context, now time.Time) (int, error) {
+func (m *Store) Sweep(ctx context.Context, now time.Time) (int, error) {
 	if err := m.lock(ctx); err != nil {
 		return 0, err
 	}

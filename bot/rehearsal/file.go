@@ -1,36 +1,41 @@
-package bot_test
+package rehearsal
 
 import (
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"lookout/bot"
 )
 
 const (
-	dashes  = "---"
+	// Dashes are the line that parts the conversations of a file.
+	Dashes  = "---"
 	nothing = "nothing"
 )
 
-// conversation is one of a file: its settings, and its turns.
-type conversation struct {
+// Conversation is one of a file: its settings, and its turns.
+type Conversation struct {
 	file  string
 	first int // number of its first line in the file
 
-	heading    []string // with the empty line at its end
-	nation     string
-	closedDoor bool // the hospital has no open access
-	duty       []bot.Duty
+	Heading    []string // with the empty line at its end
 	enrolments []bot.Enrolment
-	begin      time.Time
+	Setting
 
 	opening []string // what happens when she is enrolled
 	turns   []turn
 	closing []string // remarks behind the last turn
+}
+
+// Setting is where and when a conversation takes place.
+type Setting struct {
+	Nation     string // of content/service/nations.yaml
+	ClosedDoor bool   // the hospital has no open access
+	Duty       []bot.Duty
+	Begin      time.Time
 }
 
 // turn is one thing that is done, and what the file says comes of it.
@@ -42,18 +47,19 @@ type turn struct {
 }
 
 // at is a place of the file.
-func (c *conversation) at(line int) string { return fmt.Sprintf("%s:%d", c.file, c.first+line) }
+func (c *Conversation) at(line int) string { return fmt.Sprintf("%s:%d", c.file, c.first+line) }
 
-// readConversations reads a file, strictly. The README beside the files is the contract.
-func readConversations(file, text string) ([]*conversation, error) {
-	var out []*conversation
+// ReadConversations reads a file, strictly. The README beside the files (content/conversations)
+// is the contract.
+func ReadConversations(file, text string) ([]*Conversation, error) {
+	var out []*Conversation
 	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	for first := 0; first <= len(lines); {
 		last := first
-		for last < len(lines) && lines[last] != dashes {
+		for last < len(lines) && lines[last] != Dashes {
 			last++
 		}
-		c := &conversation{file: file, first: first + 1, nation: "england-and-wales"}
+		c := &Conversation{file: file, first: first + 1, Setting: Setting{Nation: "england-and-wales"}}
 		if err := c.read(lines[first:last]); err != nil {
 			return nil, err
 		}
@@ -63,12 +69,12 @@ func readConversations(file, text string) ([]*conversation, error) {
 	return out, nil
 }
 
-func (c *conversation) read(lines []string) error {
+func (c *Conversation) read(lines []string) error {
 	body := slices.Index(lines, "") + 1
 	if body == 0 {
 		return fmt.Errorf("%s: an empty line has to part the heading from the turns", c.at(0))
 	}
-	c.heading = lines[:body]
+	c.Heading = lines[:body]
 	if !strings.HasPrefix(lines[0], "# ") {
 		return fmt.Errorf("%s: the heading has to begin with `# what it shows`", c.at(0))
 	}
@@ -77,15 +83,15 @@ func (c *conversation) read(lines []string) error {
 			return fmt.Errorf("%s: %w", c.at(i), err)
 		}
 	}
-	if c.begin.IsZero() {
+	if c.Begin.IsZero() {
 		return fmt.Errorf("%s: the heading has to end with a clock", c.at(body-2))
 	}
-	if c.duty == nil {
-		c.duty, _ = readDuty("Ann 07700900901, Bea 07700900902")
+	if c.Duty == nil {
+		c.Duty, _ = ReadDuty("Ann 07700900901, Bea 07700900902")
 	}
 	for i := range c.enrolments {
 		if e := &c.enrolments[i]; e.TreatmentEnded == "" {
-			e.TreatmentEnded = c.begin.AddDate(0, 0, -20).Format(time.DateOnly)
+			e.TreatmentEnded = c.Begin.AddDate(0, 0, -20).Format(time.DateOnly)
 		}
 	}
 	var remarks []string
@@ -113,7 +119,7 @@ func (c *conversation) read(lines []string) error {
 }
 
 // does says whether somebody of that name can do anything.
-func (c *conversation) does(who string) bool {
+func (c *Conversation) does(who string) bool {
 	m := modifier.FindStringSubmatch(who)
 	if m == nil {
 		return false
@@ -121,7 +127,7 @@ func (c *conversation) does(who string) bool {
 	_, number := e164(m[1])
 	return number || slices.Contains([]string{"clock", "desk", "carrier"}, who) || m[1] == "her" && len(c.enrolments) == 1 ||
 		slices.ContainsFunc(c.enrolments, func(e bot.Enrolment) bool { return e.GivenName == m[1] }) ||
-		slices.ContainsFunc(c.duty, func(d bot.Duty) bool { return d.Name == m[1] })
+		slices.ContainsFunc(c.Duty, func(d bot.Duty) bool { return d.Name == m[1] })
 }
 
 // isOutput says whether a line tells what happens.
@@ -140,9 +146,9 @@ func isOutput(line string) bool {
 }
 
 // setting reads a line of the heading.
-func (c *conversation) setting(line string) error {
+func (c *Conversation) setting(line string) error {
 	name, value, _ := strings.Cut(line, ": ")
-	if !c.begin.IsZero() {
+	if !c.Begin.IsZero() {
 		return errors.New("the clock has to be the last line of the heading")
 	}
 	var err error
@@ -150,11 +156,11 @@ func (c *conversation) setting(line string) error {
 	case strings.HasPrefix(line, "# "):
 	case name == "shows":
 	case name == "nation":
-		c.nation = value
+		c.Nation = value
 	case line == "open access: no":
-		c.closedDoor = true
+		c.ClosedDoor = true
 	case name == "duty":
-		c.duty, err = readDuty(value)
+		c.Duty, err = ReadDuty(value)
 	case name == "patient":
 		var e bot.Enrolment
 		if e, err = readPatient(value); err == nil {
@@ -163,7 +169,7 @@ func (c *conversation) setting(line string) error {
 	case name == "clock":
 		var zone *time.Location
 		if zone, err = time.LoadLocation("Europe/London"); err == nil {
-			c.begin, err = clockTime(value, zone)
+			c.Begin, err = clockTime(value, zone)
 		}
 	default:
 		err = fmt.Errorf("%q is no line of a heading: see content/conversations/README.md", line)
@@ -171,7 +177,8 @@ func (c *conversation) setting(line string) error {
 	return err
 }
 
-func readDuty(text string) ([]bot.Duty, error) {
+// ReadDuty reads who is paged, in order: "Ann 07700900901, Bea 07700900902".
+func ReadDuty(text string) ([]bot.Duty, error) {
 	var duty []bot.Duty
 	for one := range strings.SplitSeq(text, ", ") {
 		name, local, _ := strings.Cut(one, " ")
@@ -179,7 +186,7 @@ func readDuty(text string) ([]bot.Duty, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q is no name with a number from 07700900000 to 07700900999", one)
 		}
-		duty = append(duty, bot.Duty{Name: name, Addresses: []bot.Address{{Channel: smsChannel, At: number}}})
+		duty = append(duty, bot.Duty{Name: name, Addresses: []bot.Address{{Channel: Channel, At: number}}})
 	}
 	return duty, nil
 }
@@ -215,33 +222,4 @@ func readPatient(text string) (bot.Enrolment, error) {
 		}
 	}
 	return e, nil
-}
-
-// A file that is not written as its README says is refused, at its line.
-func TestConversationFilesAreStrict(t *testing.T) {
-	t.Parallel()
-	const head = "# what\npatient: Mary, 07700900123\nclock: Tue 24 Nov 2026 10:30\n\n"
-	if _, err := readConversations("f", head+"lookout: Hello …\n# a remark\nher: no\nnothing\n"); err != nil {
-		t.Fatal(err)
-	}
-	for text, line := range map[string]int{
-		"# what\nclock: Tue 24 Nov 2026 10:30":                                 1, // no empty line
-		"patient: Mary, 07700900123\nclock: Tue 24 Nov 2026 10:30\n\n":         1, // no heading
-		"# what\npatient: Mary, 07700900123\n\n":                               2, // no clock
-		"# what\nclock: Wed 24 Nov 2026 10:30\n\n":                             2, // another weekday
-		"# what\npatient: Mary, 07911123456\nclock: Tue 24 Nov 2026 10:30\n\n": 2, // a number that may be somebody's
-		"# what\npatient: Mary, 07700900123, tall\n\n":                         2,
-		"# what\ncolour: blue\n\n":                                             2,
-		"# what\nclock: Tue 24 Nov 2026 10:30\nnation: scotland\n\n":           3,
-		head + "she: no\n":                         5,
-		head + "Jane: no\n":                        5,
-		head + "her: no\nsays: Hello\n":            6,
-		head + "her (fax): no\n":                   5,
-		head + "her:no\n":                          5,
-		head + "her: no\nnothing\n---\n# next\n\n": 8,
-	} {
-		if _, err := readConversations("f", text); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("f:%d: ", line)) {
-			t.Errorf("%q: %v, want a fault on line %d", text, err, line)
-		}
-	}
 }
