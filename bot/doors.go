@@ -2,6 +2,7 @@ package bot
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -154,6 +155,18 @@ type User struct {
 	TOTP     string    `json:"totp,omitempty"`      // the secret of her second factor, base32
 	TOTPStep int64     `json:"totp_step,omitempty"` // of the last code that she used: it counts once
 	Epoch    int       `json:"epoch,omitempty"`     // raised to end every session of hers
+	Subject  string    `json:"subject,omitempty"`   // who she is at the hospital's sign-in: issuer and subject
+	Handle   []byte    `json:"handle,omitempty"`    // what her devices know her by: random
+	Passkeys []Passkey `json:"passkeys,omitempty"`
+}
+
+// Passkey is a key of one of her devices.
+type Passkey struct {
+	ID         string          `json:"id"`
+	Name       string          `json:"name"`
+	Added      time.Time       `json:"added"`
+	Used       time.Time       `json:"used,omitzero"`
+	Credential json.RawMessage `json:"credential"` // what the door keeps of it; it holds no secret
 }
 
 // Role is what a user may do.

@@ -79,7 +79,9 @@ func (b *Bot) Invite(ctx context.Context, u User) (link string, err error) {
 	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
 	switch had, err := b.User(ctx, u.Email); {
 	case err == nil:
-		u.Password, u.Created, u.TOTP, u.TOTPStep, u.Epoch = had.Password, had.Created, had.TOTP, had.TOTPStep, had.Epoch
+		name, role := u.Name, u.Role
+		u = had
+		u.Name, u.Role, u.Disabled = name, role, false
 	case errors.Is(err, ErrNotFound):
 		u.Created = b.now()
 	default:
@@ -116,7 +118,9 @@ func (b *Bot) Accept(ctx context.Context, token, hash string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
-	u.Password, u.TOTP, u.TOTPStep = hash, "", 0 // the invitation is also for who has lost her phone
+	// The invitation is also for who has lost her phone, or is another at the hospital's sign-in now.
+	u.Password, u.TOTP, u.TOTPStep, u.Passkeys, u.Subject = hash, "", 0, nil, ""
+	u.Epoch++
 	return u, b.PutUser(ctx, u)
 }
 

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
+	"github.com/go-webauthn/webauthn/webauthn"
 
 	"lookout/bot"
 	"lookout/content"
@@ -93,6 +94,10 @@ type Config struct {
 	Banner   string           // stands on every page
 	Segments func(string) int // SMS parts of a text
 	Stopping <-chan struct{}  // closed when live pages shall let go
+
+	PublicURL    string    // the address at which nurses reach the desk
+	Provider     *Provider // the hospital's own sign-in; nil: none
+	SecondFactor bool      // whoever signs in must have a second factor
 }
 
 // Desk serves /desk/ and /assets/.
@@ -105,7 +110,8 @@ type Desk struct {
 	pages      *template.Template
 	csrf       *http.CrossOriginProtection
 	attempts   attempts
-	nobody     string // a password hash that nothing matches
+	nobody     string             // a password hash that nothing matches
+	passkeys   *webauthn.WebAuthn // nil where there can be none
 }
 
 // New makes the desk. Its templates are checked here.
@@ -126,6 +132,9 @@ func New(c Config) (*Desk, error) {
 	}
 	if d.nobody, err = HashPassword("nobody has this password"); err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
+	}
+	if d.passkeys, err = relyingParty(c.PublicURL); err != nil {
+		return nil, fmt.Errorf("desk: passkeys: %w", err)
 	}
 	return d, nil
 }
@@ -177,6 +186,9 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"GET /desk/second-factor":                  {d.secondFactor, everybody},
 		"POST /desk/second-factor":                 {d.changeSecond, everybody},
 		"GET /desk/second-factor.png":              {d.secondPicture, everybody},
+		"POST /desk/second-factor/options":         {d.newPasskeyOptions, everybody},
+		"POST /desk/second-factor/passkey":         {d.newPasskey, everybody},
+		"POST /desk/second-factor/remove":          {d.removePasskey, everybody},
 		"POST /desk/sign-out-everywhere":           {d.signOutEverywhere, everybody},
 		"GET /desk/password":                       {d.passwordPage, everybody},
 		"POST /desk/password":                      {d.changePassword, everybody},
@@ -194,6 +206,12 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /desk/sign-in", d.signInPage)
 	pages.HandleFunc("POST /desk/sign-in", d.signIn)
 	pages.HandleFunc("POST /desk/code", d.code)
+	pages.HandleFunc("POST /desk/passkey/options", d.passkeyOptions)
+	pages.HandleFunc("POST /desk/passkey", d.passkeyIn)
+	if d.Provider != nil {
+		pages.HandleFunc("GET /desk/sign-in/provider", d.toProvider)
+		pages.HandleFunc("GET /desk/sign-in/provider/back", d.fromProvider)
+	}
 	pages.HandleFunc("POST /desk/sign-out", d.signOut)
 	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })
 	awake, asleep := d.sessions.LoadAndSave(pages), d.background.LoadAndSave(pages)
@@ -259,6 +277,9 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
+		if err == nil && d.enrol(w, r, u) {
+			return
+		}
 		if err == nil && !slices.Contains(roles, u.Role) {
 			first := map[bot.Role]string{bot.Admin: "/desk/users", bot.Auditor: "/desk/audit"}[u.Role]
 			if first != "" && r.URL.Path == "/desk/" {
@@ -293,7 +314,10 @@ type view map[string]any
 // show writes a page.
 func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	u, _ := r.Context().Value(userKey{}).(bot.User)
-	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": ""}
+	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": "", "OutThere": "", "Provider": "", "Only": false, "Passkeys": d.passkeys != nil}
+	if d.Provider != nil {
+		defaults["Provider"], defaults["Only"] = d.Provider.Name, d.Provider.Only
+	}
 	for k, x := range defaults {
 		if _, ok := v[k]; !ok {
 			v[k] = x

@@ -46,6 +46,7 @@ type office struct {
 	row     string
 	clock   *clock
 	handler http.Handler
+	config  Config
 
 	commits atomic.Int64 // of sessions
 }
@@ -101,17 +102,25 @@ func newOffice(t *testing.T) *office {
 		t.Fatalf("%v, %v", rows, err)
 	}
 	o := &office{T: t, bot: b, log: &bytes.Buffer{}, row: rows[0].ID, clock: c}
-	d, err := New(Config{Bot: b, Sessions: commits{sessions{memstore.New()}, &o.commits}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { o.handler.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	o.url = server.URL
+	o.config = Config{Bot: b, Sessions: commits{sessions{memstore.New()}, &o.commits}, Now: now, Log: slog.New(slog.NewTextHandler(o.log, nil)), Banner: "not approved", Segments: func(string) int { return 1 }, PublicURL: o.url}
+	o.again(func(*Config) {})
+	return o
+}
+
+// again begins the desk again with another setting. Whoever is signed in stays so.
+func (o *office) again(change func(*Config)) {
+	o.Helper()
+	change(&o.config)
+	d, err := New(o.config)
 	if err != nil {
-		t.Fatal(err)
+		o.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	d.Register(mux)
 	o.handler = mux
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	o.url = server.URL
-	return o
 }
 
 // browser is one without JavaScript.

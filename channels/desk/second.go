@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"image/png"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ func (d *Desk) askCode(w http.ResponseWriter, r *http.Request, u bot.User, next 
 	d.sessions.Put(r.Context(), "half", u.Email)
 	d.sessions.Put(r.Context(), "half-password", fingerprint(u))
 	d.sessions.Put(r.Context(), "half-until", d.Now().Add(5*time.Minute).Unix())
-	d.show(w, r, http.StatusOK, "code", view{"Title": "Your code", "Next": next})
+	d.show(w, r, http.StatusOK, "code", view{"Title": "Your second factor", "Next": next, "Who": u})
 }
 
 // code takes the second factor.
@@ -52,11 +53,11 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 	next := nextPage(r.PostFormValue("next"))
 	email := d.sessions.GetString(r.Context(), "half")
 	u, err := d.Bot.User(r.Context(), email)
-	if email == "" || err != nil || u.Disabled || u.TOTP == "" || d.sessions.GetString(r.Context(), "half-password") != fingerprint(u) || d.Now().Unix() > d.sessions.GetInt64(r.Context(), "half-until") {
+	if email == "" || err != nil || u.Disabled || u.TOTP == "" && len(u.Passkeys) == 0 || d.sessions.GetString(r.Context(), "half-password") != fingerprint(u) || d.Now().Unix() > d.sessions.GetInt64(r.Context(), "half-until") {
 		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Next": next, "Fault": "That took too long. Sign in again."})
 		return
 	}
-	if !d.mayTry(w, r, "code:"+email, "code", view{"Title": "Your code", "Next": next}) {
+	if !d.mayTry(w, r, "code:"+email, "code", view{"Title": "Your second factor", "Next": next, "Who": u}) {
 		return
 	}
 	step := codeAt(u.TOTP, r.PostFormValue("code"), d.Now(), u.TOTPStep)
@@ -65,7 +66,7 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 			d.fail(w, r, err)
 			return
 		}
-		d.show(w, r, http.StatusUnauthorized, "code", view{"Title": "Your code", "Next": next, "Fault": "The code is not right, or was used already. Wait for the next one."})
+		d.show(w, r, http.StatusUnauthorized, "code", view{"Title": "Your second factor", "Next": next, "Who": u, "Fault": "The code is not right, or was used already. Wait for the next one."})
 		return
 	}
 	u.TOTPStep = step
@@ -73,11 +74,37 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, err)
 		return
 	}
-	for _, key := range []string{"half", "half-password", "half-until"} {
-		d.sessions.Remove(r.Context(), key)
-	}
-	d.begin(w, r, u)
+	d.proceed(w, r, u, next, true, d.sessions.GetString(r.Context(), "by"))
 }
+
+// enrol keeps somebody from every page but those of her second factor until she has
+// one, where the team asks for it. It says whether it has answered.
+func (d *Desk) enrol(w http.ResponseWriter, r *http.Request, u bot.User) bool {
+	if !d.SecondFactor || d.sessions.GetBool(r.Context(), "strong") {
+		return false
+	}
+	if u.TOTP != "" || len(u.Passkeys) > 0 { // she has one, and has not shown it in this session
+		if r.Method == http.MethodGet {
+			http.Redirect(w, r, "/desk/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		} else {
+			d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Lost": strings.TrimSpace(r.FormValue("text")), "Next": rowPage(r)})
+		}
+		return true
+	}
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/desk/second-factor"):
+		return false
+	case r.Header.Get("X-Background") != "" || r.URL.Path == "/desk/events":
+		w.WriteHeader(http.StatusUnauthorized)
+	case r.Method == http.MethodGet:
+		http.Redirect(w, r, "/desk/second-factor?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+	default:
+		d.show(w, r, http.StatusForbidden, "fault", view{"Title": "A second factor first", "Text": "Your team asks for one. Nothing was changed.", "Row": "", "Lost": strings.TrimSpace(r.FormValue("text"))})
+	}
+	return true
+}
+
+const lastFactor = "Your team asks for a second factor: set up another before you take this one off"
 
 // secondFactor is where one sets up one's second factor, or takes it off.
 func (d *Desk) secondFactor(w http.ResponseWriter, r *http.Request, u bot.User) error {
@@ -85,7 +112,7 @@ func (d *Desk) secondFactor(w http.ResponseWriter, r *http.Request, u bot.User) 
 }
 
 func (d *Desk) showSecond(w http.ResponseWriter, r *http.Request, u bot.User, status int, fault string) error {
-	v := view{"Title": "Your second factor", "Fault": fault, "Has": u.TOTP != "", "Secret": "", "Link": ""}
+	v := view{"Title": "Your second factor", "Fault": fault, "Has": u.TOTP != "", "Secret": "", "Link": "", "Must": d.SecondFactor && u.TOTP == "" && len(u.Passkeys) == 0, "Next": nextPage(r.FormValue("next"))}
 	if u.TOTP == "" {
 		key, err := d.newSecret(r, u)
 		if err != nil {
@@ -137,6 +164,9 @@ func (d *Desk) changeSecond(w http.ResponseWriter, r *http.Request, u bot.User) 
 	if !d.mayTry(w, r, "code:"+u.Email, "fault", view{"Title": "Too many tries", "Text": "Wait a minute, then try again.", "Row": ""}) {
 		return nil
 	}
+	if u.TOTP != "" && d.SecondFactor && len(u.Passkeys) == 0 {
+		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, lastFactor)
+	}
 	secret, did := u.TOTP, "take second factor off"
 	if secret == "" {
 		key, err := d.newSecret(r, u)
@@ -161,6 +191,7 @@ func (d *Desk) changeSecond(w http.ResponseWriter, r *http.Request, u bot.User) 
 		return err
 	}
 	d.sessions.Remove(r.Context(), "second")
+	d.sessions.Put(r.Context(), "strong", true)
 	d.begin(w, r, u)
 	return nil
 }

@@ -80,7 +80,11 @@ func (d *Desk) matches(password, hash string) bool {
 }
 
 func (d *Desk) signInPage(w http.ResponseWriter, r *http.Request) {
-	d.show(w, r, http.StatusOK, "sign-in", view{"Title": "Sign in", "Next": nextPage(r.URL.Query().Get("next"))})
+	v := view{"Title": "Sign in", "Next": nextPage(r.URL.Query().Get("next"))}
+	if d.Provider != nil && r.URL.Query().Get("out") == "yes" {
+		v["OutThere"] = d.outThere(r.Context())
+	}
+	d.show(w, r, http.StatusOK, "sign-in", v)
 }
 
 // signIn checks a password. Whatever was wrong, the words and the time are the same.
@@ -110,26 +114,56 @@ func (d *Desk) signIn(w http.ResponseWriter, r *http.Request) {
 		d.show(w, r, http.StatusUnauthorized, "sign-in", view{"Title": "Sign in", "Next": next, "Fault": "The e-mail address or the password is not right."})
 		return
 	}
-	if u.TOTP != "" {
+	if !d.Provider.local(email) {
+		d.notIn(w, r, http.StatusForbidden, next, "This account signs in with "+d.Provider.Name+".")
+		return
+	}
+	if d.Provider != nil && d.Provider.Only {
+		d.Log.Warn("a local account was used to sign in, though the provider is the rule")
+		if err := d.audit(r, u, "sign in: local account, past the provider", "", ""); err != nil {
+			d.fail(w, r, err)
+			return
+		}
+	}
+	d.proceed(w, r, u, next, false, "password")
+}
+
+// proceed asks for the second factor of somebody who has shown the first, or begins
+// her session. Strong says that she has shown two.
+func (d *Desk) proceed(w http.ResponseWriter, r *http.Request, u bot.User, next string, strong bool, by string) {
+	d.sessions.Put(r.Context(), "by", by)
+	if !strong && (u.TOTP != "" || d.SecondFactor && len(u.Passkeys) > 0) {
 		d.askCode(w, r, u, next)
 		return
 	}
-	d.begin(w, r, u)
+	for _, key := range []string{"half", "half-password", "half-until", "half-next"} {
+		d.sessions.Remove(r.Context(), key)
+	}
+	d.sessions.Put(r.Context(), "strong", strong)
+	d.beginAt(w, r, u, next)
 }
 
 // begin begins a session and shows her first page.
 func (d *Desk) begin(w http.ResponseWriter, r *http.Request, u bot.User) {
+	d.beginAt(w, r, u, nextPage(r.FormValue("next")))
+}
+
+func (d *Desk) beginAt(w http.ResponseWriter, r *http.Request, u bot.User, next string) {
 	err := d.sessions.RenewToken(r.Context())
 	if err == nil {
 		d.sessions.Put(r.Context(), "email", u.Email)
 		d.sessions.Put(r.Context(), "password", fingerprint(u))
-		err = d.audit(r, u, "sign in", "", "")
+		did := "sign in"
+		if by := d.sessions.PopString(r.Context(), "by"); by != "" && by != "password" {
+			did += " by " + by
+		}
+		err = d.audit(r, u, did, "", "")
 	}
 	if err != nil {
 		d.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, cmp.Or(nextPage(r.FormValue("next")), "/desk/"), http.StatusSeeOther)
+	http.Redirect(w, r, cmp.Or(next, "/desk/"), http.StatusSeeOther)
 }
 
 // nextPage is where somebody goes after she has signed in again: a page of the desk,
@@ -156,11 +190,16 @@ func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	there := d.sessions.GetBool(r.Context(), "by-provider")
 	if err := d.sessions.Destroy(r.Context()); err != nil {
 		d.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/desk/sign-in", http.StatusSeeOther)
+	to := "/desk/sign-in"
+	if there {
+		to += "?out=yes"
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // The bounds of a password, in characters. Length is what counts, and no rule about
@@ -201,6 +240,10 @@ func (d *Desk) welcomeWith(w http.ResponseWriter, r *http.Request, token string,
 		d.fail(w, r, err)
 		return
 	}
+	if !d.Provider.local(u.Email) {
+		d.show(w, r, status, "welcome", view{"Title": "Invitation", "Invited": u, "Token": "", "Fault": fault, "Shortest": shortest})
+		return
+	}
 	d.show(w, r, status, "welcome", view{"Title": "Choose a password", "Invited": u, "Token": token, "Fault": fault, "Shortest": shortest})
 }
 
@@ -209,7 +252,7 @@ func (d *Desk) welcome(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	token, password := r.FormValue("k"), r.FormValue("password")
 	u, err := d.Bot.Invited(r.Context(), token)
-	if err != nil || u.Disabled {
+	if err != nil || u.Disabled || !d.Provider.local(u.Email) {
 		d.welcomeWith(w, r, token, http.StatusNotFound, "")
 		return
 	}

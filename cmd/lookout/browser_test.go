@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
 
@@ -385,9 +386,10 @@ func TestDeskWithoutScripts(t *testing.T) {
 }
 
 // An administrator invites a nurse, who chooses her password on her own device and
-// changes it later.
+// changes it later, and then makes a passkey and signs in with it alone.
 func TestPagesOfTheTeam(t *testing.T) {
-	url := theDemo(t)
+	url, stop := demoOn(t, "localhost", time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), filepath.Join(t.TempDir(), "demo"))
+	t.Cleanup(stop)
 	b := newBrowser(t)
 	admin, eve := b.tab(), b.tab()
 	admin.open(url + "/desk/")
@@ -421,4 +423,53 @@ func TestPagesOfTheTeam(t *testing.T) {
 	eve.reads("The queue")
 	admin.open(url + "/desk/rows/none")
 	admin.reads("not for your role")
+	eve.passkeys(url)
+}
+
+// passkeys makes a passkey for who is signed in, on a device that the browser plays,
+// signs in with it, and removes it.
+func (t *tab) passkeys(url string) {
+	t.Helper()
+	if _, err := chromedp.Call(t.ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	device, err := chromedp.Call(t.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := func(yes bool) {
+		t.Helper()
+		if _, err := chromedp.Call(t.ctx, webauthn.SetUserVerified, webauthn.SetUserVerifiedParams{AuthenticatorID: device.AuthenticatorID, IsUserVerified: yes}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leave := func() {
+		t.Helper()
+		t.click("button", "Sign out")
+		t.reads("Sign in to the desk")
+		t.until("!document.getElementById('passkey-in').hidden")
+	}
+	t.open(url + "/desk/second-factor")
+	t.fill("#passkey-name", "work laptop")
+	t.click("button", "Add a passkey")
+	t.reads("The queue")
+	t.open(url + "/desk/second-factor")
+	t.reads("work laptop")
+	t.sound("second factor, a passkey")
+	leave()
+	t.sound("sign-in, with passkeys")
+	seen(false) // the device is in other hands: it asks for face, finger or PIN in vain
+	t.click("button", "Use a passkey")
+	t.reads("That did not work")
+	seen(true)
+	t.click("button", "Use a passkey")
+	t.reads("The queue")
+	t.open(url + "/desk/second-factor")
+	t.click("button", "Remove")
+	t.reads("The queue")
+	leave()
+	t.click("button", "Use a passkey")
+	t.reads("The passkey is not known here")
+	t.sound("sign-in, passkey refused")
 }

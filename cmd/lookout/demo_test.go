@@ -18,11 +18,21 @@ import (
 // address and what ends it.
 func demoAt(t *testing.T, at time.Time, dir string, more ...string) (address string, stop func()) {
 	t.Helper()
+	return demoOn(t, "127.0.0.1", at, dir, more...)
+}
+
+// demoOn is the same at a host of our choice: browsers keep passkeys of names only.
+func demoOn(t *testing.T, host string, at time.Time, dir string, more ...string) (address string, stop func()) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := listener.Addr().String()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := net.JoinHostPort(host, port)
 	listener.Close()
 	begun := time.Now()
 	now := func() time.Time { return at.Add(time.Since(begun)) }

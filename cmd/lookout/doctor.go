@@ -16,6 +16,7 @@ import (
 	"lookout/bot"
 	"lookout/bot/redisstore"
 	"lookout/bot/sqlitestore"
+	"lookout/channels/desk"
 	"lookout/channels/email"
 	"lookout/channels/sms"
 	"lookout/content"
@@ -76,6 +77,9 @@ func (c *doctorCmd) Run(e *env) error {
 	if s.SMTP.Address != "" && len(s.mail().Check()) == 0 {
 		report("mail", mailProbe(e.ctx, s), "the mail server takes our sign-in")
 	}
+	if provider := s.OIDC.provider(); provider != nil && s.OIDC.check() == nil {
+		report("sign-in", providerAnswers(e.ctx, provider), provider.Issuer+" answers, and names itself rightly")
+	}
 	if sick > 0 {
 		return fmt.Errorf("%d things need attention", sick)
 	}
@@ -134,6 +138,15 @@ func mailProbe(ctx context.Context, s *settings) error {
 	defer cancel()
 	if err := email.New(s.mail()).Probe(ctx); err != nil {
 		return fmt.Errorf("%w: compare smtp.address, security, user and password with what your mail team gave you", err)
+	}
+	return nil
+}
+
+func providerAnswers(ctx context.Context, provider *desk.Provider) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := provider.Find(ctx); err != nil {
+		return fmt.Errorf("%w: compare oidc.issuer with what the provider's /.well-known/openid-configuration says, and see whether this machine may reach it", err)
 	}
 	return nil
 }

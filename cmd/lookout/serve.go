@@ -129,7 +129,8 @@ func (p *process) routes(now func() time.Time) error {
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
 	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store}, Now: now, Log: p.log,
-		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved(p.bot.Content()), Segments: sms.Segments, Stopping: p.stopping})
+		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved(p.bot.Content()), Segments: sms.Segments, Stopping: p.stopping,
+		PublicURL: p.settings.PublicURL, Provider: p.settings.OIDC.provider(), SecondFactor: p.settings.Desk.SecondFactor == "required"})
 	if err != nil {
 		return err
 	}

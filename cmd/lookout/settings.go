@@ -48,6 +48,8 @@ type settings struct {
 		From     string `yaml:"from"`
 	} `yaml:"smtp"`
 	Chat    chatSettings    `yaml:"chat"`
+	Desk    deskSettings    `yaml:"desk"`
+	OIDC    oidcSettings    `yaml:"oidc"`
 	Service serviceSettings `yaml:"service"`
 }
 
@@ -97,6 +99,7 @@ func (s *settings) variables() map[string]*string {
 	return map[string]*string{
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
+		"LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
 		"LOOKOUT_SMTP_ADDRESS": &s.SMTP.Address, "LOOKOUT_SMTP_SECURITY": &s.SMTP.Security, "LOOKOUT_SMTP_USER": &s.SMTP.User,
@@ -249,7 +252,7 @@ func (s *settings) check() error {
 	} else if s.SMTP.User != "" || s.SMTP.Password != "" || s.SMTP.From != "" || s.SMTP.Security != "" {
 		fault("smtp.address", "is missing, though other settings of smtp are there: write it like smtp.example.nhs.uk:587")
 	}
-	faults = append(faults, s.Chat.check())
+	faults = append(faults, s.Chat.check(), s.Desk.check(), s.OIDC.check())
 	if s.APIToken != "" && len(s.APIToken) < 16 {
 		fault("api_token", "must have at least 16 characters")
 	}

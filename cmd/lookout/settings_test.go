@@ -47,6 +47,8 @@ api_tokn: marker-secret
 api_token: marker-short
 twilio: {account_sid: AC1, auth_token: marker-secret, from: "+447700900001", messaging_service_sid: MG1}
 smtp: {user: lookout, password: marker-secret}
+desk: {second_factor: maybe}
+oidc: {issuer: "http://login.example.nhs.uk", client_secret: marker-secret, only: true}
 service:
   id: Anytown!
   nation: france
@@ -62,7 +64,7 @@ service:
 	if err == nil {
 		t.Fatal("no fault was found")
 	}
-	for _, want := range []string{"lookout.yaml:4", "LOOKOUT_TWILIO_FORM", "addr:", "public_url:", "store:", "api_token:", "twilio.from:", "smtp.address:",
+	for _, want := range []string{"lookout.yaml:4", "LOOKOUT_TWILIO_FORM", "addr:", "public_url:", "store:", "api_token:", "twilio.from:", "smtp.address:", "desk.second_factor:", "oidc.issuer:", "oidc.client_id:", "oidc.local:",
 		"service.id:", "service.nation:", "service.time_zone:", `service.hours: "moonday"`, "service.hours.tuesday:", "service.closed:", "service.send_until:",
 		"service.page_every:", "service.keep_years:", "service.duty[0]:", "service.duty[1]:", "service.duty[1].phone:", "service.duty[2].email:", "service.duty[3].email:"} {
 		if !strings.Contains(err.Error(), want) {
