@@ -95,8 +95,17 @@ func (b *Bot) PutDraft(ctx context.Context, row, by, field, text string) error {
 	return b.store.PutValue(ctx, drawerDrafts, row+" "+by, value, b.now().Add(draftLives))
 }
 
-// forget removes what the drawers of the desk keep of a patient who was erased.
+// forget removes what the drawers keep of a patient who was erased.
 func (b *Bot) forget(ctx context.Context, patient string) error {
+	photos, err := b.store.Values(ctx, drawerPhotos+patient, b.now())
+	if err != nil {
+		return fmt.Errorf("forget: %w", err)
+	}
+	for name := range photos {
+		if err := b.store.DeleteValue(ctx, drawerPhotos+patient, name); err != nil {
+			return fmt.Errorf("forget: %w", err)
+		}
+	}
 	for _, drawer := range []string{drawerLabelled, drawerDrafts, drawerLooking} {
 		values, err := b.store.Values(ctx, drawer, b.now())
 		if err != nil {

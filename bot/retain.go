@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
+
+// drawerErasing holds the ids of people who are being erased, from before until all
+// of it is done: an erasure that was cut short is finished by the next.
+const drawerErasing = "erasing"
 
 // retainPage is how many people are looked at between two loads of the list.
 const retainPage = 200
@@ -19,6 +24,9 @@ const retainPage = 200
 func (b *Bot) Retain(ctx context.Context) (int, error) {
 	if b.service.KeepYears <= 0 {
 		return 0, nil
+	}
+	if err := b.finishErasing(ctx); err != nil {
+		return 0, err
 	}
 	limit := b.now().AddDate(-b.service.KeepYears, 0, 0)
 	erased, after := 0, ""
@@ -47,14 +55,20 @@ func (b *Bot) Retain(ctx context.Context) (int, error) {
 				continue
 			}
 			entry := AuditEntry{At: b.now(), By: "lookout", Did: "erase patient: kept for long enough", Patient: p.ID}
+			if err := b.store.PutValue(ctx, drawerErasing, p.ID, []byte("1"), time.Time{}); err != nil {
+				return erased, fmt.Errorf("retention: %w", err)
+			}
 			switch err := b.store.Erase(ctx, p.ID, rec.Version, entry); {
 			case err == nil:
-				if err := b.forget(ctx, p.ID); err != nil {
-					return erased, fmt.Errorf("retention: %w", err)
+				if err := b.forgotten(ctx, p.ID); err != nil {
+					return erased, err
 				}
 				erased++
 			case errors.Is(err, ErrConflict), errors.Is(err, ErrNotFound):
 				// She has written just now, or another process was faster.
+				if err := b.finishErasing(ctx); err != nil {
+					return erased, err
+				}
 			default:
 				return erased, fmt.Errorf("retention: %w", err)
 			}
@@ -63,4 +77,39 @@ func (b *Bot) Retain(ctx context.Context) (int, error) {
 			return erased, nil
 		}
 	}
+}
+
+// finishErasing does what erasures that were cut short have left to do.
+func (b *Bot) finishErasing(ctx context.Context) error {
+	begun, err := b.store.Values(ctx, drawerErasing, b.now())
+	if err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	for id := range begun {
+		switch _, err := b.store.Load(ctx, id); {
+		case errors.Is(err, ErrNotFound):
+			if err := b.forgotten(ctx, id); err != nil {
+				return err
+			}
+		case err != nil:
+			return fmt.Errorf("retention: %w", err)
+		default: // she is still there: the erasure was not carried out
+			if err := b.store.DeleteValue(ctx, drawerErasing, id); err != nil {
+				return fmt.Errorf("retention: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// forgotten removes what the drawers keep of somebody who was erased.
+func (b *Bot) forgotten(ctx context.Context, patient string) error {
+	err := b.forget(ctx, patient)
+	if err == nil {
+		err = b.store.DeleteValue(ctx, drawerErasing, patient)
+	}
+	if err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	return nil
 }

@@ -38,6 +38,26 @@ func (d *Desk) link(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return nil
 }
 
+// photo shows a photo that she sent, to somebody who works the queue, each time with
+// an entry in the audit. Nothing in it can run, and no browser keeps it.
+func (d *Desk) photo(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	id, name := r.PathValue("id"), r.PathValue("name")
+	photo, err := d.Bot.Photo(r.Context(), id, name)
+	if err != nil {
+		return err
+	}
+	if err := d.audit(r, u, "look at photo", id, name); err != nil {
+		return err
+	}
+	head := w.Header()
+	head.Set("Content-Type", "image/jpeg")
+	head.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	head.Set("Cross-Origin-Resource-Policy", "same-origin")
+	head.Set("Content-Disposition", "inline; filename=photo.jpg")
+	_, err = w.Write(photo)
+	return err
+}
+
 func (d *Desk) patient(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return d.showCase(w, r, u, r.PathValue("id"), "", http.StatusOK, view{})
 }

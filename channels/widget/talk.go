@@ -18,17 +18,27 @@ const maxWords = 8 << 10
 
 // take hands one message to the bot; nil means that it is durable. The same id again
 // is the same message.
-func (c *Chat) take(ctx context.Context, s session, id, words string) error {
+func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...[]byte) error {
 	words = strings.TrimSpace(words)
 	switch {
-	case words == "" || id == "" || len(id) > 64:
+	case words == "" && len(photos) == 0 || id == "" || len(id) > 64:
 		return &bot.FieldError{Field: "message", Problem: "is empty"}
 	case len(words) > maxWords:
 		return &bot.FieldError{Field: "message", Problem: "is too long: send it in parts"}
 	case !c.allow("say:"+s.Patient, time.Second, 30):
 		return fmt.Errorf("%w: too many messages at once", bot.ErrUnavailable)
 	}
-	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, CarrierID: "chat:" + s.Patient + ":" + id, Patient: s.Patient, At: c.Now()})
+	carrier := "chat:" + s.Patient + ":" + id
+	if len(photos) > 0 { // the same message again must not be refused because the day is full by now
+		if seen, err := c.Bot.Seen(ctx, "in:"+carrier); seen || err != nil {
+			return err
+		}
+	}
+	media, err := c.keepPhotos(ctx, s, id, photos)
+	if err != nil {
+		return err
+	}
+	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, Media: media, CarrierID: carrier, Patient: s.Patient, At: c.Now()})
 }
 
 // said is what a message came to, for the page that sent it: stored, refused (it will
@@ -68,8 +78,13 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		c.welcome(w, r, http.StatusUnauthorized, "")
 		return
 	}
-	words := wordsOf(r)
-	err = c.take(r.Context(), s, r.FormValue("id"), words)
+	var photos [][]byte
+	if isPhotoForm(r) {
+		photos, err = readPhotoForm(r)
+	}
+	if err == nil {
+		err = c.take(r.Context(), s, r.FormValue("id"), wordsOf(r), photos...)
+	}
 	if asJSON {
 		answer, status := said(r.FormValue("id"), err), http.StatusOK
 		switch answer.Type {
@@ -82,6 +97,10 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var field *bot.FieldError
+	if errors.As(err, &field) && field.Field == "photo" {
+		c.showChat(w, r, http.StatusUnprocessableEntity, s, field.Problem, wordsOf(r))
+		return
+	}
 	if err != nil && !errors.As(err, &field) {
 		c.fail(w, r, err)
 		return
@@ -116,6 +135,8 @@ type line struct {
 	Text string    `json:"text"`
 	At   time.Time `json:"at"`
 	Loud bool      `json:"loud,omitempty"` // an emergency text
+	// Photos is how many came with it. They are shown to a nurse, and not here.
+	Photos int `json:"photos,omitempty"`
 }
 
 // news is what is new for a page, with how things stand now.
@@ -175,7 +196,7 @@ func (c *Chat) lines(ctx context.Context, moments []bot.Moment) []line {
 }
 
 func (c *Chat) line(ctx context.Context, m bot.Moment) line {
-	l := line{Seq: m.Seq, Text: m.Text, At: m.At, By: "lookout", Loud: strings.Contains(m.TextID, "emergency")}
+	l := line{Seq: m.Seq, Text: m.Text, At: m.At, By: "lookout", Loud: strings.Contains(m.TextID, "emergency"), Photos: len(m.Media)}
 	switch {
 	case m.Kind == bot.EntryIn:
 		l.By = "you"

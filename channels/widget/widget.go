@@ -47,6 +47,8 @@ var files embed.FS
 // Bot is what the chat asks of the bot.
 type Bot interface {
 	Receive(ctx context.Context, in bot.Inbound) error
+	Seen(ctx context.Context, key string) (bool, error)
+	KeepPhoto(ctx context.Context, patient, name string, photo []byte, kind string) (bot.Media, error)
 	Hers(ctx context.Context, patient string, after int64) (bot.Hers, error)
 	Thread(ctx context.Context, patient string, after int64, limit int) ([]bot.Moment, error)
 	Patient(ctx context.Context, id string) (bot.Patient, error)
@@ -101,6 +103,8 @@ type Chat struct {
 	hub     hub
 	mu      sync.Mutex
 	limits  map[string]*rate.Limiter
+	// decoding holds a place for each photo that may be decoded at once.
+	decoding chan struct{}
 }
 
 // New makes the chat. Its templates and words are checked here.
@@ -109,7 +113,7 @@ func New(c Config) (*Chat, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
-	w := &Chat{Config: c, csrf: http.NewCrossOriginProtection(), secure: public.Scheme == "https", limits: make(map[string]*rate.Limiter), hub: hub{persons: make(map[string][]*client)}}
+	w := &Chat{Config: c, csrf: http.NewCrossOriginProtection(), secure: public.Scheme == "https", limits: make(map[string]*rate.Limiter), decoding: make(chan struct{}, 1), hub: hub{persons: make(map[string][]*client)}}
 	w.upgrade = websocket.Upgrader{HandshakeTimeout: 5 * time.Second, ReadBufferSize: 512, WriteBufferSize: 1024, WriteBufferPool: &buffers,
 		CheckOrigin: func(r *http.Request) bool {
 			origin, err := url.Parse(r.Header.Get("Origin"))
@@ -179,7 +183,11 @@ func (c *Chat) Register(mux *http.ServeMux) {
 		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 		head.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		limit := int64(maxForm)
+		if isPhotoForm(r) {
+			limit = maxPhotoForm
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		pages.ServeHTTP(w, r)
 	}))
 	mux.Handle("/chat", handler)
@@ -259,6 +267,12 @@ func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 		c.welcome(w, r, http.StatusOK, "")
 		return
 	}
+	c.showChat(w, r, http.StatusOK, s, "", "")
+}
+
+// showChat shows her messages, with what was wrong with what she sent (a key of the
+// words), and the words of it.
+func (c *Chat) showChat(w http.ResponseWriter, r *http.Request, status int, s session, fault, words string) {
 	n, err := c.newsFor(r.Context(), s, 0)
 	if err != nil && c.gone(err) { // she has been erased since
 		c.welcome(w, r, http.StatusOK, "")
@@ -273,7 +287,7 @@ func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	c.show(w, r, http.StatusOK, "chat", map[string]any{"Lang": c.hers(r, p.Locale), "News": n, "Me": hashed("me:" + s.Patient)[:16], "ID": rand.Text()})
+	c.show(w, r, status, "chat", map[string]any{"Lang": c.hers(r, p.Locale), "News": n, "Me": hashed("me:" + s.Patient)[:16], "ID": rand.Text(), "Fault": fault, "Words": words})
 }
 
 // hers is the language that a signed-in person is spoken to in: her record's; where

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image/jpeg"
 	"io"
 	"net"
 	"net/http"
@@ -122,13 +124,20 @@ func (t *tab) chatReads(words string) {
 func (t *tab) say(words string) {
 	t.Helper()
 	t.write(words)
-	t.until(shadow + ".querySelector('form button').click()||true")
+	t.until(shadow + ".querySelector('form>button').click()||true")
 }
 
 // write types into the chat. It is not done by keys: a tab that is behind another gets none.
 func (t *tab) write(words string) {
 	t.Helper()
 	t.until(fmt.Sprintf("(e=>{e.value=%q;e.dispatchEvent(new Event('input'));return true})(%s.getElementById('words'))", words, shadow))
+}
+
+// choosePhoto chooses a photo of 2000 by 1000, as she does with the file picker.
+func (t *tab) choosePhoto() {
+	t.Helper()
+	js[bool](t, "new Promise(done=>{const c=document.createElement('canvas');c.width=2000;c.height=1000;c.getContext('2d').fillRect(0,0,900,900);c.toBlob(b=>{const i="+shadow+".getElementById('photo'),d=new DataTransfer();i.closest('details').open=true;d.items.add(new File([b],'holiday.png',{type:'image/png'}));i.files=d.files;i.dispatchEvent(new Event('change'));done(true)})})")
+	t.until(shadow + ".querySelector('.chosen img')?.naturalWidth>0")
 }
 
 // said is all that she has said, as the page shows it.
@@ -260,18 +269,38 @@ func TestChatPageOverARestart(t *testing.T) {
 	her.say("two")
 	w.untilSaid(id, "two")
 	line.cut()
+	her.choosePhoto()
+	her.sound("chat, a photo chosen")
 	her.say("three")
+	her.chatReads("Photos, which only your nurses see: 1")
 	w.halt()
 	again := newWorldOn(t, store)
 	line.leadTo(strings.TrimPrefix(again.url, "http://"))
 	line.mend()
 	again.untilSaid(id, "three")
-	her.until(shadow + ".querySelector('.mine:last-of-type')&&!" + shadow + ".firstElementChild.innerText.includes('Not sent yet')")
+	her.until("!" + shadow + ".firstElementChild.innerText.includes('Not sent yet')")
 	if said := her.said(); said != "one|two|three" {
 		t.Errorf("on the page she has said %s", said)
 	}
 	if said := again.saidBy(id); said != "one|two|three" {
 		t.Errorf("in the record she has said %s", said)
+	}
+	moments, err := again.process.bot.Thread(t.Context(), id, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range moments {
+		if m.Text != "three" {
+			continue
+		}
+		if len(m.Media) != 1 {
+			t.Fatalf("three came with %d photos", len(m.Media))
+		}
+		name, _ := m.Media[0].PhotoName()
+		photo, err := again.process.bot.Photo(t.Context(), id, name)
+		if p, e := jpeg.DecodeConfig(bytes.NewReader(photo)); err != nil || e != nil || p.Width != 1600 || p.Height != 800 {
+			t.Errorf("the photo that waited on the device is %d by %d, %v, %v", p.Width, p.Height, err, e)
+		}
 	}
 }
 

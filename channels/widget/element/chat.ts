@@ -10,6 +10,7 @@
 import css from "../assets/chat.css";
 import allWords from "../assets/words.json";
 import { Outbox, type Unsent } from "./outbox";
+import { most, shrink } from "./photo";
 import { make, View, type Words } from "./view";
 import { Wire, type News, type State } from "./wire";
 
@@ -63,6 +64,7 @@ class LookoutChat extends HTMLElement {
     if (!this.box.keeps) view.say(this.w.memory);
     view.words.value = view.words.value || (await this.box.draft());
     view.words.addEventListener("input", () => this.box.keepDraft(view.words.value));
+    view.photo.addEventListener("change", () => this.choose());
     view.earlier.addEventListener("click", () => this.older());
     this.wire = new Wire(() => view.last, (n) => this.heard(n), (s) => this.stands(s));
     this.tabs?.addEventListener("message", () => this.flush()); // another tab has kept something
@@ -72,12 +74,12 @@ class LookoutChat extends HTMLElement {
   // send keeps her words on the device first, and sends them then.
   private async send(opening: Promise<Outbox>) {
     const { view } = this;
-    const text = view.answer();
-    if (!text) return view.say(this.w.empty);
+    const text = view.answer(), photos = view.photos;
+    if (!text && !photos.length) return view.say(this.w.empty);
     const typed = view.words.value.trim() !== "";
-    const m: Unsent = { id: id(), me: this.getAttribute("me")!, text, at: Date.now() };
+    const m: Unsent = { id: id(), me: this.getAttribute("me")!, text, at: Date.now(), photos };
     view.emptied();
-    view.unsent(m.id, m.text, m.at, this.state === "cut" ? this.late() : this.w.sending);
+    this.show(m);
     if (typed) view.words.focus();
     const box = await opening;
     await box.put(m);
@@ -105,11 +107,11 @@ class LookoutChat extends HTMLElement {
         const outcome = await this.wire.say(m);
         if (outcome === "stored") {
           await this.box.drop(m.id);
-          this.view.unsent(m.id, m.text, m.at, this.w.received);
+          this.view.unsent(m.id, m.text, m.at, this.w.received, m.photos?.length);
         } else if (outcome === "later") {
           await new Promise((go) => setTimeout(go, 2000 + 2000 * Math.random()));
         } else if (typeof outcome === "object") {
-          await this.box.put({ ...m, refused: outcome.refused || "?" });
+          await this.box.put({ ...m, refused: this.w[outcome.refused] || outcome.refused || "?" });
         } else {
           return; // cut: it begins again with the connection
         }
@@ -125,12 +127,25 @@ class LookoutChat extends HTMLElement {
   private late() { return this.w.late + " " + team.nurseLine + " " + this.w.late_end; }
 
   private show(m: Unsent) {
-    this.view.unsent(m.id, m.text, m.at, this.state === "cut" ? this.late() : this.w.sending);
+    this.view.unsent(m.id, m.text, m.at, this.state === "cut" ? this.late() : this.w.sending, m.photos?.length);
     if (m.refused) this.view.refused(m.id, m.refused, () => {
       this.box.drop(m.id);
       this.view.words.value = m.text;
+      this.view.choose(m.photos || []);
       this.view.words.focus();
     });
+  }
+
+  // choose makes what she has chosen small, at once, so that what waits on the device is
+  // small too, and says where she was.
+  private async choose() {
+    const { view, w } = this;
+    const files = [...(view.photo.files || [])];
+    view.photo.value = "";
+    const small = await Promise.all(files.map(shrink));
+    const photos = [...view.photos, ...small.filter((x): x is Blob => x !== null)];
+    view.choose(photos.slice(0, most));
+    view.say(photos.length > most ? w.photo_many : small.includes(null) ? w.photo_type : "");
   }
 
   private async heard(n: News) {

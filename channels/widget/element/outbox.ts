@@ -2,7 +2,7 @@
 // what she is in the middle of writing. It is kept apart for each person, so that on a
 // shared device nobody sends the words of another.
 
-export type Unsent = { id: string; me: string; text: string; at: number; refused?: string };
+export type Unsent = { id: string; me: string; text: string; at: number; photos?: Blob[]; refused?: string };
 
 type Name = "outbox" | "draft";
 

@@ -23,6 +23,9 @@ export class View {
   readonly form: HTMLFormElement;
   readonly words: HTMLTextAreaElement;
   readonly earlier: HTMLButtonElement;
+  readonly photo: HTMLInputElement;
+  photos: Blob[] = []; // chosen, and not sent yet
+  private chosen: HTMLElement;
   private log: HTMLElement;
   private loud: HTMLElement;
   private state: HTMLElement;
@@ -46,7 +49,11 @@ export class View {
     this.state = make("p", { className: "state", role: "status" });
     this.question = make("div");
     this.words = make("textarea", { id: "words", rows: 3, maxLength: 2000 });
-    this.form = make("form", {}, this.question, make("label", { htmlFor: "words" }, w.write), this.words, make("button", {}, w.send));
+    this.photo = make("input", { type: "file", id: "photo", accept: "image/jpeg,image/png,image/webp", multiple: true, "aria-describedby": "photo-hint" });
+    this.chosen = make("ul", { className: "chosen" });
+    this.form = make("form", {}, this.question, make("label", { htmlFor: "words" }, w.write), this.words,
+      make("details", {}, make("summary", {}, w.photo), make("label", { htmlFor: "photo" }, w.photo_choose), make("p", { className: "hint", id: "photo-hint" }, w.photo_hint), this.photo), this.chosen,
+      make("button", {}, w.send));
     this.root = make("div", {}, this.promise, this.speaker, this.earlier, this.log, this.loud, this.state, this.form);
   }
 
@@ -92,10 +99,10 @@ export class View {
   get first(): number { return Number((this.log.firstElementChild as HTMLElement)?.dataset.seq || 0); }
 
   // unsent shows words of hers that the server does not have yet.
-  unsent(id: string, text: string, at: number, mark: string) {
+  unsent(id: string, text: string, at: number, mark: string, photos = 0) {
     let div = this.lines.get(id);
     if (!div) {
-      div = this.line({ seq: 0, id, by: "you", text, at: new Date(at).toISOString() });
+      div = this.line({ seq: 0, id, by: "you", text, at: new Date(at).toISOString(), photos });
       this.pending.add(div);
       this.log.append(div);
       if (!this.filling) div.scrollIntoView({ block: "nearest" });
@@ -122,8 +129,21 @@ export class View {
     return this.words.value.trim() || value("input[name=choice]:checked") || value("#value") || [value("#day"), value("#month"), value("#year")].join(" ").trim();
   }
 
+  // choose shows the photos that go with the next message; each can be taken away again.
+  choose(photos: Blob[]) {
+    for (const img of this.chosen.querySelectorAll("img")) URL.revokeObjectURL(img.src);
+    this.photos = photos;
+    this.chosen.replaceChildren(...photos.map((photo, i) => {
+      const name = this.w.photo_one + " " + (i + 1);
+      const drop = make("button", { type: "button", className: "second" }, this.w.photo_drop, make("span", { className: "quiet" }, " " + name));
+      drop.onclick = () => { this.choose(this.photos.filter((_, j) => j !== i)); this.words.focus(); };
+      return make("li", {}, make("img", { src: URL.createObjectURL(photo), alt: name }), drop);
+    }));
+  }
+
   emptied() {
     this.words.value = "";
+    this.choose([]);
     for (const input of this.question.querySelectorAll("input")) {
       if (input.type === "radio") input.checked = false;
       else input.value = "";
@@ -145,7 +165,7 @@ export class View {
     if (had) return had;
     const who = l.by === "you" ? this.w.you : l.by === "nurse" ? l.name + ", " + this.w.nurse : this.w.lookout;
     const div = make("div", { className: "line" + (l.by === "you" ? " mine" : "") + (l.loud ? " loud" : "") },
-      make("p", { className: "who" }, who + ", ", this.time(l.at)), make("p", { className: "text" }, l.text));
+      make("p", { className: "who" }, who + ", ", this.time(l.at)), make("p", { className: "text", hidden: !l.text }, l.text), make("p", { className: "sent-photos", hidden: !l.photos }, this.w.photo_sent + " " + (l.photos || "")));
     div.dataset.seq = String(l.seq);
     if (l.id && l.by === "you") this.lines.set(l.id, div);
     return div;

@@ -5,7 +5,7 @@
 import type { Unsent } from "./outbox";
 
 export type Question = { Kind: string; Prompt: string; Options: string[] | null; Min: number; Max: number };
-export type Line = { seq: number; id?: string; by: string; name?: string; text: string; at: string; loud?: boolean };
+export type Line = { seq: number; id?: string; by: string; name?: string; text: string; at: string; loud?: boolean; photos?: number };
 export type News = { type: "news"; lines: Line[]; earlier?: boolean; read: number; promise?: string; holder?: string; status: string; question: Question };
 type Reply = { type: "stored" | "refused" | "later" | "out"; id: string; why?: string };
 
@@ -13,6 +13,7 @@ export type State = "live" | "slow" | "cut" | "out";
 export type Outcome = "stored" | "later" | "cut" | "out" | { refused: string };
 
 const patience = 10_000; // ms until an answer is given up, and with it the connection
+const photoPatience = 90_000; // the same, of photos on a slow network
 
 // The server's codes for closing (socket.go).
 const signedOut = 4401, tooMany = 4409, restart = 1012;
@@ -52,6 +53,7 @@ export class Wire {
   // say sends one message, and resolves with what became of it.
   async say(m: Unsent): Promise<Outcome> {
     if (this.over) return "out";
+    if (m.photos?.length) return this.socket?.readyState === WebSocket.OPEN || this.polling ? this.post(m) : "cut";
     if (this.socket?.readyState === WebSocket.OPEN) {
       const socket = this.socket;
       return new Promise((done) => {
@@ -60,9 +62,18 @@ export class Wire {
         socket.send(JSON.stringify({ type: "say", id: m.id, text: m.text }));
       });
     }
-    if (!this.polling) return "cut";
+    return this.polling ? this.post(m) : "cut";
+  }
+
+  // post sends a message by a request: where sockets are blocked, and photos always.
+  private async post(m: Unsent): Promise<Outcome> {
+    const form = new FormData();
+    form.set("id", m.id);
+    form.set("words", m.text);
+    for (const photo of m.photos || []) form.append("photo", photo, "photo.jpg");
+    const body = m.photos?.length ? form : new URLSearchParams({ id: m.id, words: m.text });
     try {
-      const answer = await fetch("/chat/say", { method: "POST", headers: { Accept: "application/json" }, body: new URLSearchParams({ id: m.id, words: m.text }), signal: AbortSignal.timeout(patience) });
+      const answer = await fetch("/chat/say", { method: "POST", headers: { Accept: "application/json" }, body, signal: AbortSignal.timeout(m.photos?.length ? photoPatience : patience) });
       return this.outcome(await answer.json());
     } catch {
       return "cut";
