@@ -28,7 +28,10 @@ import (
 	"lookout/flows/triage"
 )
 
-//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml
+// The conversations and talks are recorded for a look at what a change changes; they are
+// no part of what is signed.
+//
+//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml conversations talks
 var embedded embed.FS
 
 // Embedded is the pack that comes with the program.

@@ -42,6 +42,19 @@ func (p *Program) About(name string) About {
 	return About{}
 }
 
+// At is where a step stands, for an editor to jump to: its file and its line there. An
+// empty step is the head of the flow.
+func (p *Program) At(flow, step string) (file string, line int) {
+	f := p.flows[flow]
+	if f == nil {
+		return "", 0
+	}
+	if s := f.steps[step]; s != nil {
+		return f.file, s.line
+	}
+	return f.file, 1
+}
+
 // Fault is one mistake of an author's.
 type Fault struct {
 	Code      string // short and stable: "unreachable", "no-text", …; docs/flows.md lists them all
@@ -82,6 +95,7 @@ type flow struct {
 // step is one compiled step. Exactly one verb is set.
 type step struct {
 	name string
+	line int    // of its file
 	verb string // "ask", "say", "branch", "call", "wait", "escalate"
 
 	text        string // of ask and say
@@ -265,7 +279,7 @@ func (l *loader) review(r Review) {
 
 // step reads one step, alone.
 func (l *loader) step(name string, f *stepFile) *step {
-	s := &step{name: name, next: f.Next, end: f.End}
+	s := &step{name: name, line: l.at("steps", name).line, next: f.Next, end: f.End}
 	var verbs []string
 	for _, v := range []struct {
 		name string

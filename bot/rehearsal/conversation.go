@@ -89,9 +89,8 @@ type Played struct {
 	// Lines are the conversation as a file has it; a line of a text that the file
 	// shortens is shortened where it still begins so.
 	Lines []string
-	// Course is what was done and what came of it: of a text its id, and not its
-	// words. Two packs on which it is the same differ in words alone.
-	Course []string
+	// Told is what was done and what came of it.
+	Told []Told
 	// Broken are the rules that no conversation may break, whatever its file says.
 	Broken []string
 }
@@ -105,11 +104,9 @@ func (c *Conversation) Play(ctx context.Context, pack *content.Pack, store bot.S
 		return nil, fmt.Errorf("%s: %w", c.at(0), err)
 	}
 	out := &Played{Lines: slices.Clone(c.Heading)}
-	tell := func(happened []line, file []string) {
+	tell := func(happened []Told, file []string) {
 		out.Lines = append(out.Lines, keep(happened, file)...)
-		for _, h := range happened {
-			out.Course = append(out.Course, h.course)
-		}
+		out.Told = append(out.Told, happened...)
 	}
 	for _, e := range c.enrolments {
 		p, err := w.Enrol(ctx, e, "Ann")
@@ -129,13 +126,13 @@ func (c *Conversation) Play(ctx context.Context, pack *content.Pack, store bot.S
 	tell(enrolled, c.opening)
 	for _, turn := range c.turns {
 		out.Lines = append(append(out.Lines, turn.remarks...), turn.does)
-		out.Course = append(out.Course, turn.does)
+		out.Told = append(out.Told, same(turn.does))
 		outs, err := w.do(ctx, c, turn)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.at(turn.line), err)
 		}
 		if len(outs) == 0 {
-			outs = []line{same(nothing)}
+			outs = []Told{same(nothing)}
 		}
 		tell(outs, turn.outs)
 	}
@@ -143,20 +140,21 @@ func (c *Conversation) Play(ctx context.Context, pack *content.Pack, store bot.S
 	return out, nil
 }
 
-// line is a line of what happened, and the same without words that may be written
-// anew.
-type line struct{ words, course string }
+// Told is one line of what happened, and the same without words that may be written
+// anew: of a text its id. Two packs on which all courses are the same differ in words
+// alone.
+type Told struct{ Words, Course string }
 
-func same(words string) line { return line{words, words} }
+func same(words string) Told { return Told{words, words} }
 
 // keep gives what happened, with the file's own shortened line for each that it
 // is the beginning of.
-func keep(outs []line, file []string) []string {
+func keep(outs []Told, file []string) []string {
 	kept := make([]string, len(outs))
 	for i, out := range outs {
-		kept[i] = out.words
+		kept[i] = out.Words
 		for _, line := range file {
-			if begin, ok := strings.CutSuffix(line, "…"); ok && strings.HasPrefix(out.words, begin) {
+			if begin, ok := strings.CutSuffix(line, "…"); ok && strings.HasPrefix(out.Words, begin) {
 				kept[i] = line
 				break
 			}
@@ -166,7 +164,7 @@ func keep(outs []line, file []string) []string {
 }
 
 // do carries one turn out, and gives what came of it.
-func (w *World) do(ctx context.Context, c *Conversation, turn turn) ([]line, error) {
+func (w *World) do(ctx context.Context, c *Conversation, turn turn) ([]Told, error) {
 	who, what, _ := strings.Cut(turn.does, ": ")
 	at := c.at(turn.line)
 	var err error
@@ -184,12 +182,12 @@ func (w *World) do(ctx context.Context, c *Conversation, turn turn) ([]line, err
 	default:
 		err = w.Writes(ctx, who, what)
 	}
-	var outs []line
+	var outs []Told
 	if err != nil {
 		if !errors.Is(err, bot.ErrRefused) && !errors.Is(err, bot.ErrConflict) {
 			return nil, err
 		}
-		outs = []line{same("refused: " + strings.TrimPrefix(err.Error(), bot.ErrRefused.Error()+": "))}
+		outs = []Told{same("refused: " + strings.TrimPrefix(err.Error(), bot.ErrRefused.Error()+": "))}
 	}
 	happened, err := w.happened(ctx, at)
 	return append(outs, happened...), err
@@ -360,12 +358,12 @@ func (w *World) carrier(ctx context.Context, what string) error {
 const maxDue = 200
 
 // wait turns the clock, from one thing that falls due to the next.
-func (w *World) wait(ctx context.Context, at string, until time.Time) ([]line, error) {
+func (w *World) wait(ctx context.Context, at string, until time.Time) ([]Told, error) {
 	if until.Before(w.Now) {
 		return nil, errors.New("the clock does not run backwards")
 	}
 	day := w.Now.Format(time.DateOnly)
-	var outs []line
+	var outs []Told
 	for range maxDue {
 		due, err := w.Store.Due(ctx, until, 1)
 		if err != nil {
@@ -390,7 +388,7 @@ func (w *World) wait(ctx context.Context, at string, until time.Time) ([]line, e
 		}
 		// Only what is paged, and what is promised, has a minute that does not hang
 		// on her place in the sending hours, which is chance.
-		exact := slices.ContainsFunc(happened, func(l line) bool { return strings.HasPrefix(l.words, "page ") })
+		exact := slices.ContainsFunc(happened, func(l Told) bool { return strings.HasPrefix(l.Words, "page ") })
 		if today := w.Now.Format(time.DateOnly); exact {
 			outs = append(outs, same("then: "+w.Now.Format("Mon 2 Jan 15:04")))
 			day = today
@@ -411,11 +409,11 @@ func (w *World) Happened(ctx context.Context) ([]string, error) {
 }
 
 // happened delivers what waits, and tells what is new since it was asked last.
-func (w *World) happened(ctx context.Context, at string) ([]line, error) {
+func (w *World) happened(ctx context.Context, at string) ([]Told, error) {
 	if _, err := w.Deliver(ctx); err != nil {
 		return nil, err
 	}
-	var lines []line
+	var lines []Told
 	sent := w.Sent
 	w.Sent = nil
 	// Several go at once; each person's own come in their order.
@@ -427,7 +425,7 @@ func (w *World) happened(ctx context.Context, at string) ([]line, error) {
 		if err := w.Allowed(ctx, out); err != nil {
 			w.broken = append(w.broken, at+": "+err.Error())
 		}
-		lines = append(lines, line{w.to(out) + strings.ReplaceAll(out.Text, "\n", " / "), w.to(out) + cmp.Or(out.TextID, out.Text)})
+		lines = append(lines, Told{w.to(out) + strings.ReplaceAll(out.Text, "\n", " / "), w.to(out) + cmp.Or(out.TextID, out.Text)})
 	}
 	for _, p := range w.People {
 		now, err := w.Patient(ctx, p.ID)
@@ -454,7 +452,7 @@ func (w *World) happened(ctx context.Context, at string) ([]line, error) {
 }
 
 // rowsNow tells the rows that are new or have changed.
-func (w *World) rowsNow(ctx context.Context) ([]line, error) {
+func (w *World) rowsNow(ctx context.Context) ([]Told, error) {
 	rows, err := w.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Open, bot.Claimed, bot.Snoozed, bot.Closed}})
 	if err != nil {
 		return nil, err
@@ -462,7 +460,7 @@ func (w *World) rowsNow(ctx context.Context) ([]line, error) {
 	slices.SortFunc(rows, func(a, b bot.Row) int {
 		return cmp.Or(a.OpenedAt.Compare(b.OpenedAt), strings.Compare(a.ID, b.ID))
 	})
-	var lines []line
+	var lines []Told
 	for _, r := range rows {
 		told := "row: "
 		if i := slices.IndexFunc(w.People, func(p Person) bool { return p.ID == r.Patient }); i < 0 {

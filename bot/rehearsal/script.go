@@ -60,9 +60,9 @@ func Answers(talk string) string {
 
 // PlayedTalk is a talk as it went.
 type PlayedTalk struct {
-	Words  string   // as a file has it
-	Course []string // without words that may be written anew
-	Open   bool     // it is not over when all is answered
+	Words string // as a file has it
+	Told  []Told
+	Open  bool // it is not over when all is answered
 }
 
 // Play plays one of the talks again on a pack, with what she wrote in it.
@@ -75,7 +75,7 @@ func (s *Script) Play(pack *content.Pack, talk string, took func(way string)) (*
 	t.Took = took
 	t.Tell = func(l Line) {
 		if l.Course != "" {
-			out.Course = append(out.Course, l.Course)
+			out.Told = append(out.Told, Told{l.String(), l.Course})
 		}
 	}
 	var words strings.Builder

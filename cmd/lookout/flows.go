@@ -13,9 +13,10 @@ import (
 )
 
 type flowsCmd struct {
-	Check flowsCheckCmd `cmd:"" help:"Find every mistake of a content folder, with file and line."`
-	Graph flowsGraphCmd `cmd:"" help:"Draw flows as Mermaid flowcharts."`
-	Try   flowsTryCmd   `cmd:"" help:"Play a flow in the terminal, with the reading of each answer."`
+	Check    flowsCheckCmd    `cmd:"" help:"Find every mistake of a content folder, with file and line."`
+	Coverage flowsCoverageCmd `cmd:"" help:"Which ways of the flows the recorded talks go, and which nobody has walked."`
+	Graph    flowsGraphCmd    `cmd:"" help:"Draw flows, as Mermaid flowcharts or as SVG."`
+	Try      flowsTryCmd      `cmd:"" help:"Play a flow in the terminal, with the reading of each answer."`
 }
 
 type flowsCheckCmd struct {
@@ -38,6 +39,51 @@ func (c *flowsCheckCmd) Run(e *env) error {
 		fmt.Fprintf(e.out, "Not approved by a clinician: %d of %d parts; lookout content status --all lists them.\n", len(drafts), len(pack.Entries()))
 	}
 	return nil
+}
+
+type flowsCoverageCmd struct {
+	Dir        string `arg:"" optional:"" help:"The content folder; the embedded pack when not given."`
+	Recordings string `help:"A folder with talks to play; those of the content folder when it has any, else those that come with lookout." placeholder:"DIR" type:"existingdir"`
+}
+
+// Help is shown by lookout flows coverage --help.
+func (*flowsCoverageCmd) Help() string {
+	return "Example:\n  lookout flows coverage ./content\n\n" +
+		"A way is what follows an answer, a condition, silence or a misunderstanding, from a step to the next. Write a talk for one that nobody has walked with lookout flows try FLOW --save content/talks/NAME.txt."
+}
+
+// Run plays the talks, and tells what they walked.
+func (c *flowsCoverageCmd) Run(e *env) error {
+	pack, err := packAt(c.Dir)
+	if err != nil {
+		return err
+	}
+	recordings, err := recordingsOf(c.Recordings, c.Dir)
+	if err != nil {
+		return err
+	}
+	covered, err := recordings.Cover(pack)
+	if err != nil {
+		return err
+	}
+	all, open := 0, 0
+	for _, x := range covered {
+		fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked  %s\n", x.Flow, x.Ways-len(x.Open), x.Ways, strings.Join(x.By, ", "))
+		all, open = all+x.Ways, open+len(x.Open)
+	}
+	fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked, by %d talks\n", "all flows", all-open, all, recordings.Talks())
+	if open == 0 {
+		return nil
+	}
+	var lines []string
+	for _, x := range covered {
+		for _, way := range x.Open {
+			step, _, _ := strings.Cut(strings.TrimPrefix(way, x.Flow+"/"), " ")
+			file, line := pack.Program().At(x.Flow, step)
+			lines = append(lines, fmt.Sprintf("flows/%s:%d: no talk goes %s: write one with lookout flows try %s --save", file, line, way, x.Flow))
+		}
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 type flowsGraphCmd struct {

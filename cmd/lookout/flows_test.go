@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,6 +42,28 @@ func TestFlowsCheckSaysWhereAndHowToMend(t *testing.T) {
 	out, err := lookout(t, "", "flows", "check")
 	if err != nil || !strings.Contains(out, "Not approved by a clinician: ") {
 		t.Errorf("the embedded pack: %v\n%s", err, out)
+	}
+}
+
+// Every way of every flow that is shipped is walked by a talk, the report says so, and
+// names with file and line a way that nobody has walked.
+func TestFlowsCoverage(t *testing.T) {
+	t.Parallel()
+	out, err := lookout(t, "", "flows", "coverage")
+	m := regexp.MustCompile(`all flows +(\d+) of +(\d+) ways walked`).FindStringSubmatch(out)
+	if err != nil || m == nil || m[1] != m[2] {
+		t.Errorf("%v\n%s", err, out)
+	}
+	recordings := t.TempDir()
+	if err := os.Mkdir(filepath.Join(recordings, "talks"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(recordings, "talks", "leg.txt"), []byte("# Legs.\nflow: leg\n\n> no\n> 3 weeks\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err = lookout(t, "", "flows", "coverage", "--recordings", recordings)
+	if err == nil || !strings.Contains(err.Error(), "flows/leg.yaml:15: no talk goes leg/since expired → quiet: write one") || strings.Contains(err.Error(), "leg/since answered → done") {
+		t.Errorf("one talk: %v\n%s", err, out)
 	}
 }
 
