@@ -47,6 +47,7 @@ type Enrolment struct {
 	Locale                string // "en-GB" (when empty), "cy" or "both"
 	TreatmentEnded        string // 2006-01-02
 	Plan                  string // "standard" when empty
+	Area                  string // optional: where she lives as the service counts areas, like LS12
 	ConsentSMS            bool   // she has agreed to texts already; else she is invited and asked
 	Profile               Profile
 }
@@ -167,6 +168,11 @@ type Passkey struct {
 	Added      time.Time       `json:"added"`
 	Used       time.Time       `json:"used,omitzero"`
 	Credential json.RawMessage `json:"credential"` // what the door keeps of it; it holds no secret
+}
+
+// CanSignIn says whether there is a way in for her.
+func (u User) CanSignIn() bool {
+	return !u.Disabled && (u.Password != "" || u.Subject != "" || len(u.Passkeys) > 0)
 }
 
 // Role is what a user may do.

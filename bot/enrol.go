@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,9 @@ import (
 var locales = []string{"en-GB", "cy", localeBoth}
 
 const localeBoth = "both"
+
+// fullPostcode is one of the United Kingdom, both halves.
+var fullPostcode = regexp.MustCompile(`(?i)^[a-z]{1,2}[0-9][a-z0-9]? *[0-9][a-z]{2}$`)
 
 // Enrol takes somebody into follow-up. With her consent to texts she is welcomed
 // and her plan begins; without it she is invited and asked. [FieldErrors] name
@@ -54,7 +58,7 @@ func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
 		Service:   b.service.ID,
 		GivenName: strings.TrimSpace(e.GivenName), FamilyName: strings.TrimSpace(e.FamilyName),
 		BirthDate: e.BirthDate, Locale: cmp.Or(e.Locale, "en-GB"), Plan: cmp.Or(e.Plan, "standard"), TreatmentEnded: e.TreatmentEnded,
-		EnrolledAt: now, Status: Invited, Profile: e.Profile,
+		EnrolledAt: now, Status: Invited, Profile: e.Profile, Area: strings.TrimSpace(e.Area),
 	}
 	var faults FieldErrors
 	fault := func(field, problem string) { faults = append(faults, &FieldError{field, problem}) }
@@ -103,6 +107,12 @@ func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
 		if problem := wrongDay(day, born, now); problem != "" {
 			fault(field, problem)
 		}
+	}
+	switch {
+	case len(p.Area) > 40 || !utf8.ValidString(p.Area) || strings.ContainsFunc(p.Area, unicode.IsControl):
+		fault("area", "may have at most 40 characters, like LS12 or a ward's name")
+	case fullPostcode.MatchString(p.Area):
+		fault("area", "must not be a full postcode, which is too near to a person: its first half is enough")
 	}
 	if _, ok := b.content.Plan(p.Plan); !ok {
 		fault("plan", "is not a plan of this service's content")

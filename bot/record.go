@@ -103,6 +103,7 @@ type Patient struct {
 	EnrolledAt     time.Time `json:"enrolled_at,omitzero"`
 	Zone           string    `json:"zone,omitempty"`   // IANA name where it differs from the service's
 	Nation         string    `json:"nation,omitempty"` // whose bank holidays are hers, where it is not the service's
+	Area           string    `json:"area,omitempty"`   // where she lives as the service counts areas, for its report: never a full postcode
 	Wish           Wish      `json:"wish,omitzero"`
 	Quiet          []Quiet   `json:"quiet,omitempty"`
 	Profile        Profile   `json:"profile,omitzero"`

@@ -90,7 +90,7 @@ func (b *Bot) Report(ctx context.Context, from, to time.Time) (Report, error) {
 			came[x.Concern] = &Came{Concern: x.Concern}
 		}
 		came[x.Concern].Rows++
-		if x.Outcome == "clinic" || x.Outcome == "referral" || x.Outcome == "emergency" {
+		if acted(x.Outcome) {
 			came[x.Concern].Acted++
 		}
 	}

@@ -218,6 +218,7 @@ type enrolRequest struct {
 	Locale         string      `json:"locale"`
 	TreatmentEnded string      `json:"treatment_ended"`
 	Plan           string      `json:"plan"`
+	Area           string      `json:"area"`
 	Consent        consent     `json:"consent"`
 	Profile        bot.Profile `json:"profile"`
 }
@@ -232,7 +233,7 @@ func (a *API) enrol(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	e := bot.Enrolment{GivenName: q.GivenName, FamilyName: q.FamilyName, BirthDate: q.BirthDate, NHSNumber: q.NHSNumber, Locale: q.Locale,
-		TreatmentEnded: q.TreatmentEnded, Plan: q.Plan, ConsentSMS: q.Consent.SMS, Profile: q.Profile}
+		TreatmentEnded: q.TreatmentEnded, Plan: q.Plan, ConsentSMS: q.Consent.SMS, Profile: q.Profile, Area: q.Area}
 	if q.Phone != "" {
 		number, err := a.ParseNumber(q.Phone)
 		if err != nil {

@@ -72,6 +72,12 @@ type Bot interface {
 	Reachable(ctx context.Context) ([]bot.Tested, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
 	Report(ctx context.Context, from, to time.Time) (bot.Report, error)
+	Figures(ctx context.Context, days int) (bot.Figures, error)
+	CountFigures(ctx context.Context) error
+	Better(ctx context.Context, f *bot.Figures) ([]bot.Entry, error)
+	Pledge(ctx context.Context, public bool) (bot.Pledge, error)
+	PutPledge(ctx context.Context, p bot.Pledge, publish bool) error
+	TakePledgeDown(ctx context.Context) error
 	AuditTail(ctx context.Context, before int64, limit int) ([]bot.AuditEntry, error)
 	AccessTo(ctx context.Context, patient string) ([]bot.AuditEntry, error)
 	Watch(ctx context.Context) <-chan bot.Hint
@@ -152,6 +158,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	}
 	mux.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(nhsuk))))
 	mux.Handle("GET /desk/static/", cached(http.StripPrefix("/desk/static/", http.FileServerFS(assets))))
+	mux.Handle("GET /pledge", headers(http.HandlerFunc(d.public)))
 	pages := http.NewServeMux()
 	for pattern, x := range map[string]struct {
 		handle page
@@ -176,6 +183,12 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"GET /desk/patients/{id}/sheets/{key}/pdf": {d.sheetPDF, clinical},
 		"GET /desk/reports":                        {d.reports, leads},
 		"GET /desk/reports/{key}":                  {d.reportFile, leads},
+		"GET /desk/figures":                        {d.figures, leads},
+		"POST /desk/figures":                       {d.countFigures, leads},
+		"GET /desk/figures/{key}":                  {d.figureFile, leads},
+		"GET /desk/pledge":                         {d.pledge, leads},
+		"POST /desk/pledge":                        {d.putPledge, leads},
+		"GET /desk/pledge.csv":                     {d.pledgeFile, leads},
 		"GET /desk/audit":                          {d.auditPage, auditors},
 		"GET /desk/patients/{id}/access":           {d.access, leads},
 		"GET /desk/patients/{id}/access.csv":       {d.accessFile, leads},
@@ -411,6 +424,7 @@ func (d *Desk) functions() template.FuncMap {
 		"level":     levelName,
 		"nhs":       spaced,
 		"bar":       bar,
+		"pledged":   func(state string) string { return stateWords[state] },
 		"metwords":  met,
 		"sheetname": func(key string) string { s, _ := d.Bot.Content().Sheet(key, nil); return s.Title },
 		"age": func(birth string) int {

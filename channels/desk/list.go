@@ -200,7 +200,7 @@ func (d *Desk) handOver(w http.ResponseWriter, r *http.Request, u bot.User) erro
 func (d *Desk) colleagues(r *http.Request, u bot.User) ([]bot.User, error) {
 	users, err := d.Bot.Users(r.Context())
 	return slices.DeleteFunc(users, func(x bot.User) bool {
-		return x.Email == u.Email || x.Disabled || x.Password == "" || !slices.Contains(clinical, x.Role)
+		return x.Email == u.Email || !x.CanSignIn() || !slices.Contains(clinical, x.Role)
 	}), err
 }
 

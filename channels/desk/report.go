@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"encoding/csv"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -44,13 +43,18 @@ func (d *Desk) tables(r *bot.Report) []table {
 	pack := d.Bot.Content()
 	kept := func(t *table, groups []bot.Kept, name func(bot.Kept) string) {
 		t.Head = []string{"", "Rows", "In time", "Half waited less than", "95 in 100 less than"}
+		var counts []int
 		for _, k := range groups {
-			words, percent := share(k.Kept, k.Rows)
-			median, p95 := "–", "–"
-			if k.Rows >= smallest {
+			counts = append(counts, k.Rows)
+		}
+		hide := hidden(counts)
+		for i, k := range groups {
+			words, percent, median, p95 := "–", -1.0, "–", "–"
+			if k.Rows >= smallest && !hide[i] {
+				words, percent = share(k.Kept, k.Rows)
 				median, p95 = spell(k.Median.Round(time.Minute)), spell(k.P95.Round(time.Minute))
 			}
-			t.Rows, t.Shares = append(t.Rows, []string{name(k), few(k.Rows), words, median, p95}), append(t.Shares, percent)
+			t.Rows, t.Shares = append(t.Rows, []string{name(k), count(k.Rows, hide[i]), words, median, p95}), append(t.Shares, percent)
 		}
 	}
 	levels := table{Key: "promises", Title: "Promises kept", Note: "In time: somebody spoke with her by the time that she was told, or it was closed by then because nobody had to. Waits count nights and weekends."}
@@ -106,7 +110,7 @@ func (d *Desk) reports(w http.ResponseWriter, r *http.Request, u bot.User) error
 	if err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "reports", view{"Title": "Reports", "Tables": d.tables(&report), "Days": days, "Report": report, "Spans": []int{7, 30, 90, 365}})
+	d.show(w, r, http.StatusOK, "reports", view{"Title": "Reports", "Tables": d.tables(&report), "Days": days, "Report": report, "Spans": []int{7, 30, 90, 365}, "Path": "reports"})
 	return nil
 }
 
@@ -116,16 +120,5 @@ func (d *Desk) reportFile(w http.ResponseWriter, r *http.Request, u bot.User) er
 	if err != nil {
 		return err
 	}
-	for _, t := range d.tables(&report) {
-		if t.Key != r.PathValue("key") {
-			continue
-		}
-		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		w.Header().Set("Content-Disposition", `attachment; filename="`+t.Key+`.csv"`)
-		out := csv.NewWriter(w)
-		out.Write(t.Head)
-		out.WriteAll(t.Rows)
-		return nil
-	}
-	return bot.ErrNotFound
+	return sendTable(w, d.tables(&report), r.PathValue("key"))
 }

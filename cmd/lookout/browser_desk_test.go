@@ -125,6 +125,23 @@ func TestTwoNursesOnTheScreen(t *testing.T) {
 		bea.reads(words)
 		bea.sound(page)
 	}
+	bea.open(url + "/desk/figures?days=90")
+	bea.click("button", "Count them now")
+	bea.reads("Rows per 100 check-ins")
+	bea.sound("figures")
+	bea.open(url + "/desk/pledge")
+	bea.fill("#said0", "You took long to ring back.")
+	bea.click("button", "Publish")
+	bea.reads("is missing")
+	bea.sound("pledge, refused")
+	bea.fill("#did0", "A second nurse answers on Mondays.")
+	bea.click("button", "Publish")
+	bea.reads("It is on the public page")
+	bea.sound("pledge, published")
+	anybody := b.tab()
+	anybody.open(url + "/pledge")
+	anybody.reads("A second nurse answers on Mondays.")
+	anybody.sound("the public pledge")
 }
 
 // The desk by single keys, which act only while nobody writes, and not when they are

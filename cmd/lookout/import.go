@@ -29,7 +29,7 @@ func (*patientsImportCmd) Help() string {
   lookout patients import --check clinic.csv && lookout patients import clinic.csv
 
 The first line names the columns, in any order: given_name, family_name, birth_date, treatment_ended (dates like 1961-04-30), nhs_number or
-phone (one of the two at least), and if you like locale (en-GB, cy or both), plan, consent_sms (yes: she has agreed to texts; else she is asked), side,
+phone (one of the two at least), and if you like locale (en-GB, cy or both), plan, area (like LS12, for the report; never a full postcode), consent_sms (yes: she has agreed to texts; else she is asked), side,
 tablets, surgery, tablets_started, last_mammogram, next_scan, last_chemo, last_immunotherapy, and with yes or no: on_chemo, chemo_known, trastuzumab, lobular, nodes_removed, lymphoedema, implant,
 bisphosphonate, abemaciclib, post_menopause, male, lives_alone. Whoever is on record already, by NHS number or by telephone and birth date, is
 left as she is, so that the same file may be imported again.`
@@ -44,6 +44,7 @@ var columns = map[string]func(e *bot.Enrolment, cell string) error{
 	"nhs_number":      func(e *bot.Enrolment, cell string) error { e.NHSNumber = cell; return nil },
 	"locale":          func(e *bot.Enrolment, cell string) error { e.Locale = cell; return nil },
 	"plan":            func(e *bot.Enrolment, cell string) error { e.Plan = cell; return nil },
+	"area":            func(e *bot.Enrolment, cell string) error { e.Area = cell; return nil },
 	"phone": func(e *bot.Enrolment, cell string) (err error) {
 		e.Phone, err = sms.ParseNumber(cell)
 		return err

@@ -244,6 +244,8 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 				}
 				return err
 			}},
+		{Name: "figures", Every: "10 2 * * *", Why: "how check-ins, rules and the survey went is counted by night, for every journal is read",
+			Run: p.bot.CountFigures},
 		{Name: "seal", Every: "@every 1m", AtStart: true, Why: "the audit's chain is written down, so that no entry before it can be changed unseen",
 			Run: p.bot.SealAudit},
 		{Name: "tidy", Every: "@every 1h", Why: "sessions and links that have run out are removed",
