@@ -129,7 +129,7 @@ func New(c Config) (*Desk, error) {
 	d.sessions.HashTokenInStore = true
 	d.sessions.Cookie.Name, d.sessions.Cookie.Path = "lookout_desk", "/desk"
 	d.sessions.Cookie.HttpOnly, d.sessions.Cookie.Secure, d.sessions.Cookie.SameSite = true, c.Secure, http.SameSiteLaxMode
-	d.sessions.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) { d.fail(w, r, err) }
+	d.sessions.ErrorFunc = d.sessionFailed
 	quiet := *d.sessions
 	quiet.IdleTimeout = 0
 	d.background = &quiet
@@ -231,12 +231,44 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })
 	awake, asleep := d.sessions.LoadAndSave(pages), d.background.LoadAndSave(pages)
 	mux.Handle("/desk/", d.csrf.Handler(headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w = &answer{ResponseWriter: w}
 		if r.Header.Get("X-Background") != "" || r.URL.Path == "/desk/events" {
 			asleep.ServeHTTP(w, r)
 			return
 		}
 		awake.ServeHTTP(w, r)
 	}))))
+}
+
+// sessionFailed answers where the session could not be read or kept. It is called
+// just before the page is written: the page must not follow its own fault.
+func (d *Desk) sessionFailed(w http.ResponseWriter, r *http.Request, err error) {
+	d.fail(w, r, err)
+	if a, ok := w.(*answer); ok {
+		a.failed = true
+	}
+}
+
+// answer is what a page is written to. After a fault of the session it takes no more.
+type answer struct {
+	http.ResponseWriter
+	failed bool
+}
+
+// Unwrap lets an http.ResponseController flush it.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) WriteHeader(status int) {
+	if !a.failed {
+		a.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (a *answer) Write(p []byte) (int, error) {
+	if a.failed {
+		return len(p), nil
+	}
+	return a.ResponseWriter.Write(p)
 }
 
 // cached lets browsers keep what never changes between releases for an hour.

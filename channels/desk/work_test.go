@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/scs/v2"
+
 	"lookout/bot"
 	"lookout/flows/triage"
 )
@@ -365,5 +367,23 @@ func TestReports(t *testing.T) {
 	}
 	if status, _ := o.get(o.browser("ann@example.org"), "/desk/reports"); status != 403 {
 		t.Errorf("a nurse: %d", status)
+	}
+}
+
+// full is a store of sessions that takes nothing more.
+type full struct{ scs.CtxStore }
+
+func (full) CommitCtx(context.Context, string, []byte, time.Time) error {
+	return bot.ErrUnavailable
+}
+
+// A page whose session cannot be kept is the fault alone, not the fault and then the page.
+func TestASessionThatCannotBeKept(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	o.again(func(c *Config) { c.Sessions = full{c.Sessions} })
+	status, page := o.get(ann, "/desk/")
+	if status != http.StatusServiceUnavailable || strings.Count(page, "<h1") != 1 || !strings.Contains(page, "Not available just now") {
+		t.Errorf("%d %s", status, page)
 	}
 }

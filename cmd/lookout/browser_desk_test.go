@@ -162,7 +162,6 @@ func TestDeskByKeys(t *testing.T) {
 	desk.until("document.activeElement.innerText==='Sian Pritchard'")
 	desk.press("t")
 	desk.reads("Held by Ann Price")
-	desk.until("document.readyState==='complete'")
 	desk.press("n")
 	desk.until("document.activeElement.id==='note'")
 	js[bool](desk, "(document.activeElement.blur(),true)")

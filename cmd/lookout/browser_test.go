@@ -153,8 +153,12 @@ func (t *tab) reads(words string) {
 	t.until(fmt.Sprintf("document.body && document.body.innerText.includes(%q)", words))
 }
 
-// press sends keys to where the focus is.
-func (t *tab) press(keys string) { t.Helper(); t.do(chromedp.KeyEvent(keys)) }
+// press sends keys to where the focus is, once the page's scripts listen.
+func (t *tab) press(keys string) {
+	t.Helper()
+	t.until("document.readyState==='complete'")
+	t.do(chromedp.KeyEvent(keys))
+}
 
 // tabTo presses Tab until the focus is on what a selector names and says, and
 // fails if what has the focus on the way cannot be seen to have it.

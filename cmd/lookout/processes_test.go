@@ -28,7 +28,7 @@ func TestHintsReachTheOtherProcess(t *testing.T) {
 	one.carrier.Allow(mary) // either may send what the other committed
 	other.carrier.Allow(mary)
 	hints := other.process.bot.Watch(t.Context())
-	one.enrol("Mary", mary)
+	one.enrolUnheard("Mary", mary)
 	for n := 0; ; n++ { // until the other has begun to listen, hints are lost
 		one.reply(mary, fmt.Sprintf("found a lump in my breast %d", n))
 		select {
