@@ -80,7 +80,9 @@ func Load(fsys fs.FS) (*Pack, error) {
 	}
 	p.digest = digest(p.files)
 	c := &checker{}
+	c.speaks = c.style(p.files)
 	p.service = c.service(p.files)
+	p.service.style = c.speaks
 	p.texts = c.texts(p.files)
 	p.holidays = c.calendar(p.files)
 	lexiconFS, err := fs.Sub(kept{fsys, p.files}, "lexicon")
@@ -125,7 +127,10 @@ func (k kept) ReadFile(name string) ([]byte, error) {
 }
 
 // checker gathers faults.
-type checker struct{ faults []error }
+type checker struct {
+	faults []error
+	speaks *styleFile
+}
 
 func (c *checker) add(err error) { c.faults = append(c.faults, err) }
 

@@ -70,14 +70,14 @@ func TestHazardHZ12NumbersAreTheNations(t *testing.T) {
 func TestHazardHZ7ALockedScreenShowsNothing(t *testing.T) {
 	t.Parallel()
 	for _, words := range []string{"Your breast clinic", "{service}: a lump", "Unrhyw boen yn eich bron", "Oes gwaed yn eich pw, neu coesau", "Your mammogram is due"} {
-		c := &checker{}
+		c := &checker{speaks: (&checker{}).style(nil)}
 		c.wording(&text{id: "x.y", segments: 2, wording: map[string]string{"en-GB": words}}, "en-GB")
 		if len(c.faults) != 1 || !strings.Contains(c.faults[0].Error(), "a locked screen would show") {
 			t.Errorf("%q: %v", words, c.faults)
 		}
 	}
 	for _, words := range []string{"Hello {given_name}, {service} here. A question for you about your chest", "Please be welcome to warm up, then armchair"} {
-		c := &checker{}
+		c := &checker{speaks: (&checker{}).style(nil)}
 		c.wording(&text{id: "x.y", segments: 2, wording: map[string]string{"en-GB": words}}, "en-GB")
 		if len(c.faults) != 0 {
 			t.Errorf("%q: %v", words, c.faults)

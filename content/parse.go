@@ -52,6 +52,8 @@ type text struct {
 
 	about       flows.About
 	welshReview string
+	lines       map[string]int    // of its fields, by name
+	except      map[string]string // checks that it may fail, with the reason
 }
 
 // textsFile is a file of texts. What stands at its head holds for every text that
@@ -74,6 +76,9 @@ type textFile struct {
 	Welsh       string        `yaml:"cy"`
 	WelshChat   string        `yaml:"cy_chat"`
 	WelshReview string        `yaml:"cy_review"`
+	// Except are checks of `lookout flows check` that this text may fail, each with
+	// the reason.
+	Except map[string]string `yaml:"except"`
 }
 
 // Placeholders are what a text may leave open, each with the longest value that
@@ -95,38 +100,52 @@ func (c *checker) texts(files map[string][]byte) map[string]*text {
 			continue
 		}
 		c.about(file, files[file], f.About)
-		lines := itemLines(files[file], "texts")
+		items := itemLines(files[file], "texts")
 		for i, x := range f.Texts {
 			line := 1
-			if i < len(lines) {
-				line = lines[i]
+			var fields map[string]int
+			if i < len(items) {
+				line, fields = items[i].line, items[i].fields
 			}
 			if out[x.ID] != nil {
 				c.fault(file, line, "the text %s is there twice: give it one place", x.ID)
 				continue
 			}
-			out[x.ID] = c.text(&f, file, line, x)
+			t := c.text(&f, file, line, x)
+			t.lines, t.except = fields, x.Except
+			out[x.ID] = t
 		}
 	}
 	return out
 }
 
-// itemLines are the lines on which the items of a list begin.
-func itemLines(file []byte, key string) []int {
+// itemAt is where an item of a list and its fields begin.
+type itemAt struct {
+	line   int
+	fields map[string]int
+}
+
+// itemLines are the places of the items of a list.
+func itemLines(file []byte, key string) []itemAt {
 	var doc yaml.Node
 	if yaml.Load(file, &doc) != nil || len(doc.Content) == 0 {
 		return nil
 	}
-	var lines []int
+	var items []itemAt
 	top := doc.Content[0].Content
 	for i := 0; i+1 < len(top); i += 2 {
-		if top[i].Value == key {
-			for _, item := range top[i+1].Content {
-				lines = append(lines, item.Line)
+		if top[i].Value != key {
+			continue
+		}
+		for _, item := range top[i+1].Content {
+			at := itemAt{item.Line, map[string]int{}}
+			for j := 0; j+1 < len(item.Content); j += 2 {
+				at.fields[item.Content[j].Value] = item.Content[j].Line
 			}
+			items = append(items, at)
 		}
 	}
-	return lines
+	return items
 }
 
 // text reads one text, with what it takes from the head of its file.
@@ -174,19 +193,6 @@ func (c *checker) text(f *textsFile, file string, line int, x textFile) *text {
 
 var textID = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z0-9-]+)+$`)
 
-// forbidden are words that lookout never says, with the reason (clinical digest 8.1).
-var forbidden = map[string]string{
-	"don't worry": "it reassures", "do not worry": "it reassures", "no need to call": "she may always call", "you have cancer": "it diagnoses",
-	"sounds like": "it diagnoses", "nothing to worry about": "it reassures", "probably nothing": "it reassures", "you do not have": "it diagnoses",
-}
-
-// telltale begins the words that a locked screen must not show in the first 40
-// characters, in either language: what she has had, and parts of the body
-// (clinical digest 8.4; hazard HZ7).
-var telltale = regexp.MustCompile(`(?i)(?:^|[^\pL])(cancer|canser|chemo|cemo|tumour|tiwmor|mastectom|mammogra|mamogra|suicid|hunanladd|abuse|cam-drin|` +
-	`breast|bron\b|bronnau|nipple|chest|brest\b|armpit|cesail|scar\b|scars|craith|lump|lwmp|vagina|womb|croth|bowel|coluddyn|poo\b|pee\b|bottom|leg\b|legs\b|goes\b|coesau|` +
-	`arm\b|arms\b|braich|tummy|liver|neck|gwddf)`)
-
 // placeholdersOf are what a wording leaves open, each once, in order. The two ways to
 // list options count as one.
 func placeholdersOf(words string) []string {
@@ -202,14 +208,6 @@ func placeholdersOf(words string) []string {
 	return slices.Compact(out)
 }
 
-// lockedScreen is how many characters of a text message a locked screen shows.
-const lockedScreen = 40
-
-func firstWords(words string) string {
-	start := []rune(words)
-	return string(start[:min(lockedScreen, len(start))])
-}
-
 // wording checks one wording: placeholders, length, and what is never said.
 func (c *checker) wording(t *text, key string) {
 	words := t.wording[key]
@@ -221,11 +219,8 @@ func (c *checker) wording(t *text, key string) {
 		}
 		full = strings.ReplaceAll(full, m[0], sample)
 	}
-	lower := strings.ToLower(words)
-	for phrase, why := range forbidden {
-		if strings.Contains(lower, phrase) {
-			c.fault(t.file, t.line, "text %s (%s): it says %q, and %s: say what she should do instead", t.id, key, phrase, why)
-		}
+	if says := c.speaks.neverIn(words); says != "" {
+		c.fault(t.file, t.line, "text %s (%s): %s", t.id, key, says)
 	}
 	if strings.Contains(key, "/") {
 		return // what follows is about SMS
@@ -238,8 +233,8 @@ func (c *checker) wording(t *text, key string) {
 		c.fault(t.file, t.line, "text %s (%s): it has a character that SMS sends at twice the price: write straight quotes and plain dashes", t.id, key)
 	}
 	if !strings.HasPrefix(t.id, "page.") {
-		if m := telltale.FindStringSubmatch(firstWords(words)); m != nil {
-			c.fault(t.file, t.line, "text %s (%s): a locked screen would show %q in the first %d characters: begin with neutral words", t.id, key, m[1], lockedScreen)
+		if seen := c.speaks.firstSeen(words); seen != "" {
+			c.fault(t.file, t.line, "text %s (%s): a locked screen would show %q in the first %d characters: begin with neutral words", t.id, key, seen, c.speaks.LockedScreen.Characters)
 		}
 	}
 }
@@ -304,6 +299,7 @@ type serviceFiles struct {
 	nations   nationsFile
 	referral  referralFile
 	sheets    sheetsFile
+	style     *styleFile
 }
 
 type concernsFile struct {

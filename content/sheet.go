@@ -37,11 +37,8 @@ func (c *checker) sheets(p *Pack) {
 	}
 	for _, s := range p.service.sheets.Sheets {
 		for _, words := range append([]string{s.Intro, s.Closing}, s.Ask...) {
-			lower := strings.ToLower(words)
-			for phrase, why := range forbidden {
-				if strings.Contains(lower, phrase) {
-					c.fault(file, 1, "the sheet %s says %q, and %s", s.Key, phrase, why)
-				}
+			if says := c.speaks.neverIn(words); says != "" {
+				c.fault(file, 1, "the sheet %s: %s", s.Key, says)
 			}
 			for _, m := range placeholder.FindAllStringSubmatch(words, -1) {
 				if _, ok := Placeholders[m[1]]; !ok {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lookout/flows/triage"
 )
 
 // StepWords is a step in plain words, for whoever reads a flow and writes none.
@@ -18,6 +20,20 @@ type StepWords struct {
 	// Texts are the ids of what it says: first what it asks or says, then reminders
 	// and what is said when she is not understood.
 	Texts []string
+	// Of a question: its kind, the ends of a scale, and the options of a choice.
+	Kind     triage.Kind
+	Min, Max float64
+	Options  []Option
+	// Rises are the rows that a number makes at once, from the lowest answer up.
+	Rises []Rise
+	Calls string // the flow that it goes through
+	Ends  string // how it ends the talk
+}
+
+// Rise is the row that an answer makes at once.
+type Rise struct {
+	Answer string
+	Level  triage.Level
 }
 
 // WayWords is a way from a step: when it is taken, and the step that it leads to.
@@ -45,7 +61,16 @@ func (p *Program) InWords(name string) []StepWords {
 	}
 	var out []StepWords
 	for _, id := range f.order {
-		out = append(out, f.steps[id].inWords(id == f.start))
+		s := f.steps[id]
+		w := s.inWords(id == f.start)
+		for _, r := range s.ranges {
+			level := triage.None
+			if to := f.steps[r.next]; to != nil && to.verb == "escalate" {
+				level = to.level
+			}
+			w.Rises = append(w.Rises, Rise{r.String(), level})
+		}
+		out = append(out, w)
 	}
 	return out
 }
@@ -54,7 +79,7 @@ func (p *Program) InWords(name string) []StepWords {
 var kindWords = map[string]string{"yes_no": "yes or no", "scale": "a number on a scale", "choice": "one of a list", "number": "a number", "date": "a day", "weight": "her weight", "text": "her own words"}
 
 func (s *step) inWords(first bool) StepWords {
-	out := StepWords{Step: s.name, Verb: s.verb}
+	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Calls: s.call, Ends: s.end}
 	does := func(format string, args ...any) { out.Does = append(out.Does, fmt.Sprintf(format, args...)) }
 	says := func(id string) string { out.Texts = append(out.Texts, id); return id }
 	if first {

@@ -25,14 +25,17 @@ type flowsCheckCmd struct {
 
 // Help is shown by lookout flows check --help.
 func (*flowsCheckCmd) Help() string {
-	return "Example:\n  lookout flows check ./content\n\nEach fault is one line, FILE:LINE: what is wrong: how to mend it. docs/flows.md explains them."
+	return "Example:\n  lookout flows check ./content\n\nEach fault is one line, FILE:LINE: what is wrong: how to mend it. docs/flows.md and docs/content.md explain them.\nWhat does not load is refused by lookout serve too; what is hard to read, against the style or contradicts itself is told here only."
 }
 
-// Run loads the pack, which is the check.
+// Run loads the pack, which finds what cannot be served, and holds it to the style.
 func (c *flowsCheckCmd) Run(e *env) error {
 	pack, err := (&settings{Content: c.Dir}).pack()
 	if err != nil {
 		return err
+	}
+	if faults := pack.Lint(); len(faults) > 0 {
+		return faults
 	}
 	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\n", len(pack.Program().Flows()), pack.Digest())
 	if drafts := pack.Drafts(); len(drafts) > 0 {
