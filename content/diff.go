@@ -53,7 +53,7 @@ func both[V any](a, b map[string]V) []string {
 }
 
 // Wordings says how the wordings of a text are called, by their keys.
-var Wordings = map[string]string{"en-GB": "English", "en-GB/chat": "English, in the web chat", "en-GB/email": "English, by e-mail", "cy": "Welsh", "cy/chat": "Welsh, in the web chat"}
+var Wordings = map[string]string{"en-GB": "English", "en-GB/chat": "English, in the web chat", "en-GB/email": "English, by e-mail", "en-GB/webhook": "English, to another system", "cy": "Welsh", "cy/chat": "Welsh, in the web chat"}
 
 func (p *Pack) diffTexts(next *Pack) []Change {
 	var out []Change

@@ -72,7 +72,8 @@ type textFile struct {
 	Segments    int           `yaml:"segments"`
 	English     string        `yaml:"en-GB"`
 	Chat        string        `yaml:"chat"`
-	Email       string        `yaml:"email"` // its subject, a blank line, its body
+	Email       string        `yaml:"email"`   // its subject, a blank line, its body
+	Webhook     string        `yaml:"webhook"` // of a page to another system, which answers none
 	Welsh       string        `yaml:"cy"`
 	WelshChat   string        `yaml:"cy_chat"`
 	WelshReview string        `yaml:"cy_review"`
@@ -166,7 +167,7 @@ func (c *checker) text(f *textsFile, file string, line int, x textFile) *text {
 			c.fault(file, line, "text %s: %s: %s", x.ID, fault.Message, fault.Mend)
 		}
 	}
-	for key, words := range map[string]string{"en-GB/chat": x.Chat, "en-GB/email": x.Email, "cy": x.Welsh, "cy/chat": x.WelshChat} {
+	for key, words := range map[string]string{"en-GB/chat": x.Chat, "en-GB/email": x.Email, "en-GB/webhook": x.Webhook, "cy": x.Welsh, "cy/chat": x.WelshChat} {
 		if words != "" {
 			t.wording[key] = words
 		}

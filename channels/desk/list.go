@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -204,28 +206,65 @@ func (d *Desk) colleagues(r *http.Request, u bot.User) ([]bot.User, error) {
 	}), err
 }
 
-// callList is the queue on paper: for the day on which the network is down.
-func (d *Desk) callList(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	rows, err := d.Bot.Queue(r.Context(), bot.QueueFilter{States: []bot.RowState{bot.Open, bot.Claimed, bot.Snoozed}, DueBefore: midnight(d.now(), 7), Limit: 500})
+// call is one call to make, on paper.
+type call struct {
+	bot.Row
+	Phone string
+}
+
+// mostCalls bounds what is printed.
+const mostCalls = 500
+
+// calls are those due within seven days, the most dangerous first, and how many more
+// there are than these.
+func (d *Desk) calls(ctx context.Context) ([]call, int, error) {
+	filter := bot.QueueFilter{States: []bot.RowState{bot.Open, bot.Claimed, bot.Snoozed}, DueBefore: midnight(d.now(), 7), Limit: mostCalls}
+	rows, err := d.Bot.Queue(ctx, filter)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	type call struct {
-		bot.Row
-		Phone string
+	more := 0
+	if len(rows) == mostCalls {
+		all, err := d.Bot.Count(ctx, filter)
+		if err != nil {
+			return nil, 0, err
+		}
+		more = all - len(rows)
 	}
 	calls := make([]call, len(rows))
 	for i, row := range rows {
-		p, err := d.Bot.Patient(r.Context(), row.Patient)
+		p, err := d.Bot.Patient(ctx, row.Patient)
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		phone, _ := p.Address("sms")
 		calls[i] = call{row, phone.At}
 	}
-	if err := d.audit(r, u, "print call list", "", strconv.Itoa(len(rows))+" rows"); err != nil {
+	return calls, more, nil
+}
+
+// callList is the queue on paper: for the day on which the network is down.
+func (d *Desk) callList(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	calls, more, err := d.calls(r.Context())
+	if err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "call-list", view{"Title": "Call list", "Calls": calls})
+	if err := d.audit(r, u, "print call list", "", strconv.Itoa(len(calls))+" rows"); err != nil {
+		return err
+	}
+	d.show(w, r, http.StatusOK, "call-list", view{"Title": "Call list", "Calls": calls, "More": more})
 	return nil
+}
+
+// CallListFile is the same as one page that needs nothing else, to be kept elsewhere.
+func (d *Desk) CallListFile(ctx context.Context) ([]byte, error) {
+	calls, more, err := d.calls(ctx)
+	if err == nil {
+		err = d.Bot.Audit(ctx, bot.AuditEntry{By: "lookout", Did: "write call list", Ref: strconv.Itoa(len(calls)) + " rows"})
+	}
+	var out bytes.Buffer
+	if err == nil {
+		err = d.pages.ExecuteTemplate(&out, "call-list-file", view{"Calls": calls, "More": more, "Now": d.Now(), "Service": d.Bot.Service().Name, "Banner": d.Banner})
+	}
+	return out.Bytes(), err
 }

@@ -14,7 +14,7 @@ import (
 // rooms is the house: every folder that may hold Go code, and what of lookout it
 // may import. Arrows run one way: cmd → channels, scheduler → bot → content → flows.
 var rooms = map[string][]string{
-	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "channels/api", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
+	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "channels/api", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/webhook", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
 	"bot":                  {"content", "flows", "flows/triage"},
 	"bot/sqlitestore":      {"bot", "flows/triage"},
 	"bot/redisstore":       {"bot", "flows/triage"},
@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"channels/email":       {"bot"},
 	"channels/sms":         {"bot"},
 	"channels/sms/standin": {},
+	"channels/webhook":     {"bot"},
 	"channels/widget":      {"bot"},
 	"scheduler":            {},
 }

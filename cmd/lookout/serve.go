@@ -20,6 +20,7 @@ import (
 	"lookout/channels/desk"
 	"lookout/channels/email"
 	"lookout/channels/sms"
+	"lookout/channels/webhook"
 	"lookout/channels/widget"
 	"lookout/content"
 	"lookout/scheduler"
@@ -83,6 +84,7 @@ type process struct {
 	mux      *http.ServeMux
 	log      *slog.Logger
 	metrics  *metrics
+	desk     *desk.Desk
 	stopping chan struct{} // closed when the server stops
 	grace    time.Duration // how long a stop waits for what is under way
 }
@@ -106,6 +108,9 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	}
 	if s.SMTP.Address != "" {
 		outlets[email.Channel] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
+	}
+	if key, err := webhook.ParseKey(s.Webhook.Key); err == nil {
+		outlets[webhook.Channel] = bot.Outlet{Sender: webhook.New(key, time.Now), Lease: 30 * time.Second}
 	}
 	relay, _ := store.(bot.Relay) // a store that processes share is one
 	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
@@ -134,7 +139,8 @@ func (p *process) routes(now func() time.Time) error {
 	if err != nil {
 		return err
 	}
-	pages.Register(p.mux) // /desk/…, /assets/…
+	pages.Register(p.mux) // /desk/…, /assets/…, /pledge
+	p.desk = pages
 	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL,
 		Origins: p.settings.Chat.Origins, Proxies: p.settings.Chat.proxies(), VouchKey: p.settings.Chat.VouchKey, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
 	if err != nil {
@@ -219,7 +225,14 @@ const sweepBack = 48 * time.Hour
 // jobList is every job that ticks, with its reason.
 func (p *process) jobList(now func() time.Time) []scheduler.Job {
 	service := p.bot.Service().ID
-	return []scheduler.Job{
+	var more []scheduler.Job
+	if p.settings.CallList.on() {
+		more = append(more, scheduler.Job{Name: "call list", Every: "0 * * * *", AtStart: true, Why: "who is to be rung stands elsewhere too, encrypted, for the day on which this machine is down",
+			Run: func(ctx context.Context) error {
+				return p.settings.CallList.writeCallList(ctx, p.desk, now().In(p.bot.Service().Location))
+			}})
+	}
+	return append(more, []scheduler.Job{
 		{Name: "wake", Every: "@every 1s", AtStart: true, Why: "check-ins, reminders, leases, promises and pages fall due by the clock",
 			Run: func(ctx context.Context) error { _, err := p.bot.Wake(ctx); return err }},
 		{Name: "reach", Every: "@every 5m", Why: "once a day a test message proves that those on call can be reached",
@@ -250,7 +263,7 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 			Run: p.bot.SealAudit},
 		{Name: "tidy", Every: "@every 1h", Why: "sessions and links that have run out are removed",
 			Run: func(ctx context.Context) error { _, err := p.store.Sweep(ctx, now()); return err }},
-	}
+	}...)
 }
 
 // serve answers until ctx ends: then it takes nothing new, finishes what is under

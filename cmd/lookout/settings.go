@@ -16,6 +16,7 @@ import (
 	"lookout/bot"
 	"lookout/channels/email"
 	"lookout/channels/sms"
+	"lookout/channels/webhook"
 	"lookout/content"
 )
 
@@ -47,10 +48,14 @@ type settings struct {
 		Password string `yaml:"password"`
 		From     string `yaml:"from"`
 	} `yaml:"smtp"`
-	Chat    chatSettings    `yaml:"chat"`
-	Desk    deskSettings    `yaml:"desk"`
-	OIDC    oidcSettings    `yaml:"oidc"`
-	Service serviceSettings `yaml:"service"`
+	Chat    chatSettings `yaml:"chat"`
+	Desk    deskSettings `yaml:"desk"`
+	OIDC    oidcSettings `yaml:"oidc"`
+	Webhook struct {     // pages to another system
+		Key string `yaml:"key"`
+	} `yaml:"webhook"`
+	CallList callListSettings `yaml:"call_list"`
+	Service  serviceSettings  `yaml:"service"`
 }
 
 // serviceSettings are one hospital team's.
@@ -88,10 +93,11 @@ type rotaSettings struct {
 }
 
 type dutySettings struct {
-	Name  string `yaml:"name"`
-	Phone string `yaml:"phone"`
-	Email string `yaml:"email"`
-	Lead  bool   `yaml:"lead"`
+	Name    string `yaml:"name"`
+	Phone   string `yaml:"phone"`
+	Email   string `yaml:"email"`
+	Webhook string `yaml:"webhook"`
+	Lead    bool   `yaml:"lead"`
 }
 
 // variables are the settings that the environment may give.
@@ -99,7 +105,7 @@ func (s *settings) variables() map[string]*string {
 	return map[string]*string{
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
-		"LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
+		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
 		"LOOKOUT_SMTP_ADDRESS": &s.SMTP.Address, "LOOKOUT_SMTP_SECURITY": &s.SMTP.Security, "LOOKOUT_SMTP_USER": &s.SMTP.User,
@@ -185,6 +191,9 @@ func (s *settings) defaults() {
 	if s.Twilio.PricePerSegment == 0 {
 		s.Twilio.PricePerSegment = 0.02 // pounds; clinical digest 8.2: about 2p
 	}
+	if s.CallList.Keep == 0 {
+		s.CallList.Keep = 48
+	}
 	v := &s.Service
 	fill(&v.ID, "anytown")
 	fill(&v.Name, unnamed)
@@ -252,7 +261,10 @@ func (s *settings) check() error {
 	} else if s.SMTP.User != "" || s.SMTP.Password != "" || s.SMTP.From != "" || s.SMTP.Security != "" {
 		fault("smtp.address", "is missing, though other settings of smtp are there: write it like smtp.example.nhs.uk:587")
 	}
-	faults = append(faults, s.Chat.check(), s.Desk.check(), s.OIDC.check())
+	faults = append(faults, s.Chat.check(), s.Desk.check(), s.OIDC.check(), s.CallList.check())
+	if _, err := webhook.ParseKey(s.Webhook.Key); s.Webhook.Key != "" && err != nil {
+		fault("webhook.key", "%v", err)
+	}
 	if s.APIToken != "" && len(s.APIToken) < 16 {
 		fault("api_token", "must have at least 16 characters")
 	}
@@ -338,8 +350,8 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		if d.Name == "" {
 			fault(name, "needs a name")
 		}
-		if d.Phone == "" && d.Email == "" {
-			fault(name, "needs a phone, an e-mail address, or both")
+		if d.Phone == "" && d.Email == "" && d.Webhook == "" {
+			fault(name, "needs a phone, an e-mail address or a webhook, or several of them")
 		}
 		if d.Phone != "" {
 			number, err := sms.ParseNumber(d.Phone)
@@ -356,6 +368,14 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 				fault(name+".email", "cannot be paged without a mail server: set smtp.address")
 			}
 			duty.Addresses = append(duty.Addresses, bot.Address{Channel: email.Channel, At: d.Email})
+		}
+		if d.Webhook != "" {
+			if err := webhook.ParseAddress(d.Webhook); err != nil {
+				fault(name+".webhook", "%v", err)
+			} else if s.Webhook.Key == "" {
+				fault(name+".webhook", "is not paged without a key to sign with: set webhook.key")
+			}
+			duty.Addresses = append(duty.Addresses, bot.Address{Channel: webhook.Channel, At: d.Webhook})
 		}
 		team.Duty = append(team.Duty, duty)
 	}
