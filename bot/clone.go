@@ -15,6 +15,7 @@ func (r *Record) Clone() Record {
 	p.Consents = slices.Clone(p.Consents)
 	p.Wish.Days = slices.Clone(p.Wish.Days)
 	p.Quiet = slices.Clone(p.Quiet)
+	p.Carers = slices.Clone(p.Carers)
 	if p.Profile.PostMenopause != nil {
 		yes := *p.Profile.PostMenopause
 		p.Profile.PostMenopause = &yes

@@ -25,6 +25,7 @@ type Inbound struct {
 	OptOut string
 	// Patient is set by a door that knows who writes (a chat session); else she is found by From.
 	Patient string
+	Carer   string    // of hers, who wrote it for her; "": she did. With Patient.
 	At      time.Time // when the carrier had it; zero: now
 }
 

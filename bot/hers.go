@@ -61,7 +61,7 @@ func (b *Bot) Hers(ctx context.Context, patient string, after int64) (Hers, erro
 // words: she took the row, rang, noted, wrote or referred.
 func byNurse(e Entry) bool {
 	switch e.By {
-	case "", "patient", "lookout", "carrier":
+	case "", "patient", "lookout", "carrier", byCarer:
 		return false
 	}
 	return slices.Contains([]EntryKind{EntryRow, EntryRing, EntryNote, EntryReferral}, e.Kind) || e.Kind == EntryOut && e.Ref != ""

@@ -32,6 +32,9 @@ func (b *Bot) undeliverable(ctx context.Context, out Outgoing, code string, obst
 			why += " (the carrier's code " + code + ")"
 		}
 		t.entry(Entry{Kind: EntryDelivery, By: "carrier", Ref: out.ID, Why: why})
+		if out.TextID == "link.carer" {
+			return nil // it was not to her
+		}
 		if obstacle == ObstacleOptedOut {
 			t.stop("carrier", "has stopped texts at the carrier", false)
 		}

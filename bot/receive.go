@@ -49,6 +49,9 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) error {
 			return err
 		}
 	}
+	if in.Carer != "" {
+		return b.turn(ctx, in.Patient, "in:"+in.CarrierID, nil, func(t *turn) error { return t.receiveFromCarer(in) })
+	}
 	patient, others, err := b.whoWrote(ctx, in)
 	if err != nil {
 		return err
@@ -145,6 +148,7 @@ func (t *turn) receive(in Inbound) {
 	reading, words := t.read(in)
 	t.remember(in, reading)
 	defer t.wakeRows()
+	carer, revoked := t.revokes(in.Text)
 
 	switch {
 	case reading.Level == triage.Emergency:
@@ -155,6 +159,11 @@ func (t *turn) receive(in Inbound) {
 		if command := t.command(in, reading); command == "stop" {
 			t.stop("patient", "said so in a message that was an emergency", false)
 		}
+	case revoked:
+		if reading.Level > triage.Routine {
+			t.queue(reading, words)
+		}
+		t.revoke(carer)
 	case p.Status == Stranger:
 		t.queue(reading, words)
 		if !t.told("stranger.polite", 24*time.Hour) {
@@ -189,6 +198,9 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	lexicon := t.bot.content.Lexicon()
 	profile, past := t.profile(), t.past()
 	question := t.question()
+	if in.Carer != "" {
+		profile.Carer, question = true, nil // he does not answer for her
+	}
 	if strings.TrimSpace(in.Text) == "" {
 		what := "an empty message"
 		if len(in.Media) > 0 {
@@ -211,7 +223,7 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	var before []string
 	known := triage.None
 	for _, h := range t.rec.Heard {
-		if since := in.At.Sub(h.At); since.Abs() <= joinWithin {
+		if since := in.At.Sub(h.At); since.Abs() <= joinWithin && h.By == in.Carer {
 			before, known = append(before, h.Text), max(known, h.Level)
 		}
 	}
@@ -255,7 +267,7 @@ func (t *turn) remember(in Inbound, reading triage.Reading) {
 	r := t.rec
 	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
 	if in.Text != "" && reading.Command == "" {
-		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level})
+		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level, By: in.Carer})
 	}
 	if len(r.Heard) > 8 {
 		r.Heard = r.Heard[len(r.Heard)-8:]
@@ -270,7 +282,7 @@ func (t *turn) remember(in Inbound, reading triage.Reading) {
 		gone := f.Polarity == "denied" || f.Time == "past"
 		if gone {
 			// Silence never clears a concern, explicit words do (clinical.md 6.5).
-			if i >= 0 && f.Time == "past" {
+			if i >= 0 && f.Time == "past" && in.Carer == "" {
 				r.Past[i].Gone, r.Past[i].Last = true, t.now
 			}
 			continue

@@ -107,6 +107,7 @@ type Patient struct {
 	Wish           Wish      `json:"wish,omitzero"`
 	Quiet          []Quiet   `json:"quiet,omitempty"`
 	Profile        Profile   `json:"profile,omitzero"`
+	Carers         []Carer   `json:"carers,omitempty"` // by number, those whose access has ended too
 }
 
 // LogValue keeps everything but the id out of logs.
@@ -187,6 +188,7 @@ type Heard struct {
 	At    time.Time    `json:"at"`
 	Text  string       `json:"text"`
 	Level triage.Level `json:"level"`
+	By    string       `json:"by,omitempty"` // the carer who wrote it for her; "": she did
 }
 
 // Wake is one thing to do at a time. Its Key is unique in the record; a wake
@@ -301,7 +303,7 @@ type Entry struct {
 	Seq     int64           `json:"seq"` // rises within a patient; given by the store
 	At      time.Time       `json:"at"`
 	Kind    EntryKind       `json:"kind"`
-	By      string          `json:"by"` // "patient", "lookout", "carrier", or a user's e-mail address
+	By      string          `json:"by"` // "patient", "lookout", "carrier", "carer" (Ref: his id), or a user's e-mail address
 	Channel string          `json:"channel,omitempty"`
 	Text    string          `json:"text,omitempty"`
 	TextID  string          `json:"text_id,omitempty"`

@@ -406,6 +406,36 @@ func (p *Pack) RingResult(key string) (Choice, bool) { return find(p.service.des
 // DeskTexts are the approved texts that a nurse may send.
 func (p *Pack) DeskTexts() []Choice { return slices.Clone(p.service.desk.Texts) }
 
+// Relation is how a carer may stand to her.
+type Relation struct {
+	Key   string `yaml:"key"`
+	Label string `yaml:"label"`
+	Welsh string `yaml:"cy"`
+}
+
+// Relations are those that a carer may have.
+func (p *Pack) Relations() []Relation { return slices.Clone(p.service.desk.Carers.Relations) }
+
+// Relation gives one of them by key.
+func (p *Pack) Relation(key string) (Relation, bool) {
+	for _, r := range p.service.desk.Carers.Relations {
+		if r.Key == key {
+			return r, true
+		}
+	}
+	return Relation{}, false
+}
+
+// RevokeWords are the texts, in every language, by which she ends a carer's access;
+// {name} stands for his name.
+func (p *Pack) RevokeWords() []string {
+	var all []string
+	for _, locale := range sortedKeys(p.service.desk.Carers.Revoke) {
+		all = append(all, p.service.desk.Carers.Revoke[locale]...)
+	}
+	return all
+}
+
 // PlanChoices are what a nurse can have arranged.
 func (p *Pack) PlanChoices() []Choice { return slices.Clone(p.service.desk.Plans) }
 

@@ -88,7 +88,7 @@ var Placeholders = map[string]string{
 	"given_name": "Persephone-Anne", "service": "Anytown NHS breast nurses", "nurse_line": "01632 960 0000", "cancer_line": "01632 960 0000",
 	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
 	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
-	"since": "10:30am", "code": "123456", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
+	"since": "10:30am", "code": "123456", "carer": "Persephone-Anne", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
 }
 
 var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -315,6 +315,10 @@ type deskFile struct {
 	Texts       []Choice `yaml:"texts"`
 	Plans       []Choice `yaml:"plans"`
 	Trends      []Trend  `yaml:"trends"`
+	Carers      struct {
+		Relations []Relation          `yaml:"relations"`
+		Revoke    map[string][]string `yaml:"revoke"` // by language; {name} is the carer's
+	} `yaml:"carers"`
 }
 
 type nationsFile struct {

@@ -38,6 +38,16 @@ func (d *Desk) link(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return nil
 }
 
+// endCarer takes back what she has let somebody see, at her word.
+func (d *Desk) endCarer(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	id := r.PathValue("id")
+	if err := d.Bot.EndCarer(bot.Audited(r.Context(), entry(r, u, "end a carer's access", "", r.PathValue("carer"))), id, r.PathValue("carer"), u.Email); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/desk/patients/"+id, http.StatusSeeOther)
+	return nil
+}
+
 // photo shows a photo that she sent, to somebody who works the queue, each time with
 // an entry in the audit. Nothing in it can run, and no browser keeps it.
 func (d *Desk) photo(w http.ResponseWriter, r *http.Request, u bot.User) error {
@@ -182,6 +192,8 @@ func (d *Desk) moments(ctx context.Context, c *bot.Case) []moment {
 		switch m.By {
 		case "patient":
 			x.Who = cmp.Or(c.Patient.GivenName, "Unknown number")
+		case "carer":
+			x.Who = d.Bot.CarerName(&c.Patient, m.Ref)
 		case "lookout", "carrier":
 			x.Who, x.Machine = "Lookout, automatic", true
 		default:
@@ -210,7 +222,7 @@ type changed struct {
 func (d *Desk) changes(c *bot.Case) *changed {
 	var x *changed
 	for _, m := range slices.Backward(c.Moments) {
-		human := m.By != "patient" && m.By != "lookout" && m.By != "carrier"
+		human := m.By != "patient" && m.By != "lookout" && m.By != "carrier" && m.By != "carer"
 		if human && (m.Kind == bot.EntryRing && d.spoke(m.Why) || m.Kind == bot.EntryRow && strings.HasPrefix(m.Why, "closed")) {
 			x = &changed{When: m.At, What: d.person(context.Background(), m.By) + ": " + m.Why}
 			break

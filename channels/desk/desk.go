@@ -43,6 +43,8 @@ type Bot interface {
 	Row(ctx context.Context, id string) (bot.Row, error)
 	Case(ctx context.Context, patient string) (bot.Case, error)
 	Patient(ctx context.Context, id string) (bot.Patient, error)
+	CarerName(p *bot.Patient, id string) string
+	EndCarer(ctx context.Context, patient, carer, by string) error
 	Photo(ctx context.Context, patient, name string) ([]byte, error)
 	Find(ctx context.Context, query string, limit int) ([]bot.Patient, error)
 	Take(ctx context.Context, a bot.Act) (bot.Row, error)
@@ -195,6 +197,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"GET /desk/patients/{id}":                  {d.patient, clinical},
 		"POST /desk/patients/{id}/link":            {d.link, clinical},
 		"GET /desk/patients/{id}/photos/{name}":    {d.photo, clinical},
+		"POST /desk/patients/{id}/carers/{carer}":  {d.endCarer, clinical},
 		"POST /desk/search":                        {d.search, clinical},
 		"GET /desk/events":                         {d.events, clinical},
 		"POST /desk/stay":                          {d.stay, everybody},
@@ -485,6 +488,7 @@ func (d *Desk) functions() template.FuncMap {
 			}
 			return v
 		},
+		"carer":   func(p bot.Patient, id string) string { return d.Bot.CarerName(&p, id) },
 		"photo":   func(m bot.Media) string { name, _ := m.PhotoName(); return name },
 		"concept": func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Name },
 		"parts":   func(s string) int { return d.Segments(s) },

@@ -3,10 +3,12 @@ package widget
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,7 +38,25 @@ func hashed(token string) string {
 // session is a device that has shown for whom it speaks. The zero session: it has not.
 type session struct {
 	Patient string `json:"patient"`
+	Carer   string `json:"carer,omitempty"` // of hers, who has it; "": she has
+	Code    string `json:"code,omitempty"`  // of a link to a carer: hashed with the key
 	key     string // of the drawer
+}
+
+// errOut says that a session has ended: a carer's access is taken back.
+var errOut = fmt.Errorf("%w: signed out", bot.ErrRefused)
+
+// carer gives whose session it is, if it is a carer's; errOut when she has taken his
+// access back.
+func (s session) carer(p *bot.Patient) (*bot.Carer, error) {
+	if s.Carer == "" {
+		return nil, nil
+	}
+	c, ok := p.Carer(s.Carer)
+	if !ok || !c.Ended.IsZero() {
+		return nil, errOut
+	}
+	return &c, nil
 }
 
 // who gives the session that a request carries.
@@ -52,6 +72,15 @@ func (c *Chat) who(r *http.Request) (session, error) {
 	}
 	if err == nil && json.Unmarshal(value, &s) != nil {
 		return session{}, nil
+	}
+	if err == nil && s.Carer != "" {
+		p, e := c.Bot.Patient(r.Context(), s.Patient)
+		if e != nil && !errors.Is(e, bot.ErrNotFound) {
+			return session{}, e
+		}
+		if _, out := s.carer(&p); e != nil || out != nil {
+			return session{}, nil
+		}
 	}
 	return s, err
 }
@@ -139,7 +168,7 @@ func (c *Chat) mayTry(r *http.Request, what string) bool {
 func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
 	key := r.FormValue("k")
 	refuse := func() {
-		c.show(w, r, http.StatusForbidden, "open", map[string]any{"Key": key, "Fault": true})
+		c.show(w, r, http.StatusForbidden, "open", map[string]any{"Key": key, "Fault": true, "Carer": c.forCarer(r, key)})
 	}
 	if !c.mayTry(r, key) {
 		refuse()
@@ -151,19 +180,54 @@ func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var link session
-	if json.Unmarshal(value, &link) != nil || !c.born(r, link.Patient) {
+	if json.Unmarshal(value, &link) != nil || !c.knows(r, &link, key) {
 		refuse()
 		return
 	}
+	link.Code = ""
 	if _, err := c.Values.TakeValue(r.Context(), drawerLinks, hashed(key), c.Now()); err != nil {
 		refuse() // somebody was faster
 		return
 	}
-	if err := c.begin(w, r, link); err != nil {
+	err = c.begin(w, r, link)
+	if err == nil && link.Carer != "" {
+		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "carer", Did: "open her messages", Patient: link.Patient, Ref: link.Carer, From: c.from(r)})
+	}
+	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
 	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+}
+
+// forCarer says whether a link is one for a carer, who is asked another thing.
+func (c *Chat) forCarer(r *http.Request, key string) bool {
+	value, err := c.Values.Value(r.Context(), drawerLinks, hashed(key), c.Now())
+	var link session
+	return err == nil && json.Unmarshal(value, &link) == nil && link.Carer != ""
+}
+
+// me names whose unsent words are whose on a device that is shared.
+func (s session) me() string {
+	if s.Carer != "" {
+		return hashed("me:" + s.Patient + "/" + s.Carer)[:16]
+	}
+	return hashed("me:" + s.Patient)[:16]
+}
+
+// knows says whether a form holds what goes with a link: her birth date, or, of a
+// carer's, the code that she has told him.
+func (c *Chat) knows(r *http.Request, link *session, key string) bool {
+	if link.Carer == "" {
+		return c.born(r, link.Patient)
+	}
+	code := strings.ReplaceAll(r.FormValue("code"), " ", "")
+	p, err := c.Bot.Patient(r.Context(), link.Patient)
+	if err != nil {
+		return false
+	}
+	_, out := link.carer(&p)
+	return out == nil && subtle.ConstantTimeCompare([]byte(hashed(key+code)), []byte(link.Code)) == 1
 }
 
 // born says whether the birth date of a form is that of the patient.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"lookout/bot"
 )
@@ -18,11 +20,16 @@ var times = []struct {
 }{{"set_any", 0, 0}, {"set_morning", 8 * 60, 12 * 60}, {"set_afternoon", 12 * 60, 17 * 60}, {"set_evening", 17 * 60, 21 * 60}}
 
 // signedIn gives the session and the record of whoever asks, or sends her to where
-// she gets in; false: it has answered.
+// she gets in; false: it has answered. What is here is hers alone: a carer goes back to
+// the messages.
 func (c *Chat) signedIn(w http.ResponseWriter, r *http.Request) (session, bot.Patient, bool) {
 	s, err := c.who(r)
 	if err == nil && s.Patient == "" {
 		c.welcome(w, r, http.StatusUnauthorized, "")
+		return s, bot.Patient{}, false
+	}
+	if s.Carer != "" {
+		http.Redirect(w, r, "/chat", http.StatusSeeOther)
 		return s, bot.Patient{}, false
 	}
 	var p bot.Patient
@@ -49,19 +56,96 @@ func (c *Chat) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 		c.fail(w, r, err)
 		return
 	}
-	time := "set_any"
+	when := "set_any"
 	for _, t := range times {
 		if t.From == p.Wish.From && t.To == p.Wish.To {
-			time = t.Key
+			when = t.Key
 		}
 	}
+	lang := c.hers(r, p.Locale)
 	var channels []string
 	for _, a := range p.Addresses {
 		if !slices.Contains(channels, a.Channel) {
 			channels = append(channels, a.Channel)
 		}
 	}
-	c.show(w, r, status, "settings", map[string]any{"Lang": c.hers(r, p.Locale), "Patient": p, "Channels": channels, "Times": times, "Time": time, "Count": len(moments), "ID": rand.Text(), "Saved": saved, "Fault": fault})
+	c.show(w, r, status, "settings", map[string]any{"Lang": lang, "Patient": p, "Channels": channels, "Times": times, "Time": when, "Count": len(moments), "ID": rand.Text(), "Saved": saved, "Fault": fault,
+		"Carers": c.carersOf(&p, lang), "Relations": c.Bot.Relations(lang), "MayAdd": c.mayAdd(&p)})
+}
+
+// mayAdd says whether she can let a carer in: we must be able to tell her of it on her
+// own telephone.
+func (c *Chat) mayAdd(p *bot.Patient) bool {
+	_, phone := p.Address(c.PhoneChannel)
+	return phone && p.Status != bot.Stopped && p.Status != bot.Ended
+}
+
+// carer is somebody who has access, ready to show.
+type carer struct {
+	ID, Name string
+	Write    bool
+	Since    time.Time
+}
+
+func (c *Chat) carersOf(p *bot.Patient, lang string) []carer {
+	var out []carer
+	for _, x := range p.CarersNow() {
+		out = append(out, carer{x.ID, c.carerName(&x, lang), x.Write, x.Since})
+	}
+	return out
+}
+
+// carerName is how she knows a carer: "Tom (husband)".
+func (c *Chat) carerName(x *bot.Carer, lang string) string {
+	for _, r := range c.Bot.Relations(lang) {
+		if r.Key == x.Relation {
+			return x.Name + " (" + r.Label + ")"
+		}
+	}
+	return x.Name
+}
+
+// addCarer lets somebody see her messages, and shows her, once, the code that he needs
+// beside the link on his telephone.
+func (c *Chat) addCarer(w http.ResponseWriter, r *http.Request) {
+	s, p, ok := c.signedIn(w, r)
+	if !ok {
+		return
+	}
+	phone, err := c.ParseNumber(r.FormValue("phone"))
+	if err != nil {
+		phone = "" // the bot says what is wrong
+	}
+	if !c.allow("carer:"+s.Patient, time.Hour, 10) {
+		c.showSettings(w, r, http.StatusTooManyRequests, s, p, false, strings.TrimSuffix(c.words[c.hers(r, p.Locale)]["code_many"], "."))
+		return
+	}
+	x := bot.Carer{Name: r.FormValue("name"), Relation: r.FormValue("relation"), At: bot.Address{Channel: c.PhoneChannel, At: phone}, Write: r.FormValue("write") == "yes"}
+	code, err := c.Bot.AddCarer(r.Context(), s.Patient, x)
+	var field *bot.FieldError
+	switch {
+	case errors.As(err, &field):
+		c.showSettings(w, r, http.StatusUnprocessableEntity, s, p, false, field.Field+" "+field.Problem)
+	case errors.Is(err, bot.ErrRefused):
+		c.showSettings(w, r, http.StatusConflict, s, p, false, strings.TrimPrefix(err.Error(), "refused: "))
+	case err != nil:
+		c.fail(w, r, err)
+	default:
+		c.show(w, r, http.StatusOK, "carer", map[string]any{"Lang": c.hers(r, p.Locale), "Name": x.Name, "Code": code})
+	}
+}
+
+// endCarer takes a carer's access back, at once.
+func (c *Chat) endCarer(w http.ResponseWriter, r *http.Request) {
+	s, _, ok := c.signedIn(w, r)
+	if !ok {
+		return
+	}
+	if err := c.Bot.EndCarer(r.Context(), s.Patient, r.FormValue("carer"), "patient"); err != nil && !c.gone(err) {
+		c.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/chat/settings?saved", http.StatusSeeOther)
 }
 
 // saveSettings keeps where and when she wishes to be reached.
@@ -123,5 +207,5 @@ func (c *Chat) held(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", `attachment; filename="messages.json"`)
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
-	out.Encode(map[string]any{"service": cmp.Or(c.Bot.Service().Name, p.Service), "at": c.Now().UTC(), "about_you": p, "messages": c.lines(r.Context(), moments)})
+	out.Encode(map[string]any{"service": cmp.Or(c.Bot.Service().Name, p.Service), "at": c.Now().UTC(), "about_you": p, "messages": c.lines(r.Context(), moments, &audience{patient: &p, lang: c.hers(r, p.Locale)})})
 }

@@ -3,6 +3,7 @@ package widget
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -283,6 +284,10 @@ func (v *viewer) news(asked bool) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), writeWait)
 	defer cancel()
 	n, err := v.chat.newsFor(ctx, v.client.session, v.seq)
+	if errors.Is(err, errOut) {
+		bye(v.client.conn, closeSignedOut, "")
+		return false
+	}
 	if err != nil {
 		return false // it comes back, and asks again
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,10 +26,24 @@ func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...
 		return &bot.FieldError{Field: "message", Problem: "is empty"}
 	case len(words) > maxWords:
 		return &bot.FieldError{Field: "message", Problem: "is too long: send it in parts"}
-	case !c.allow("say:"+s.Patient, time.Second, 30):
+	case !c.allow("say:"+s.Patient+"/"+s.Carer, time.Second, 30):
 		return fmt.Errorf("%w: too many messages at once", bot.ErrUnavailable)
 	}
 	carrier := "chat:" + s.Patient + ":" + id
+	if s.Carer != "" {
+		carrier = "chat:" + s.Patient + "/" + s.Carer + ":" + id
+		p, err := c.Bot.Patient(ctx, s.Patient)
+		if err != nil {
+			return err
+		}
+		carer, err := s.carer(&p)
+		if err != nil {
+			return err
+		}
+		if !carer.Write {
+			return &bot.FieldError{Field: "message", Problem: "carer_read"}
+		}
+	}
 	if len(photos) > 0 { // the same message again must not be refused because the day is full by now
 		if seen, err := c.Bot.Seen(ctx, "in:"+carrier); seen || err != nil {
 			return err
@@ -38,7 +53,7 @@ func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...
 	if err != nil {
 		return err
 	}
-	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, Media: media, CarrierID: carrier, Patient: s.Patient, At: c.Now()})
+	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, Media: media, CarrierID: carrier, Patient: s.Patient, Carer: s.Carer, At: c.Now()})
 }
 
 // said is what a message came to, for the page that sent it: stored, refused (it will
@@ -50,6 +65,8 @@ func said(id string, err error) reply {
 		return reply{Type: "stored", ID: id}
 	case errors.As(err, &field):
 		return reply{Type: "refused", ID: id, Why: field.Problem}
+	case errors.Is(err, errOut):
+		return reply{Type: "out", ID: id}
 	default:
 		return reply{Type: "later", ID: id}
 	}
@@ -90,6 +107,8 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		switch answer.Type {
 		case "refused":
 			status = http.StatusUnprocessableEntity
+		case "out":
+			status = http.StatusUnauthorized
 		case "later":
 			status = http.StatusServiceUnavailable
 		}
@@ -130,7 +149,7 @@ func (c *Chat) json(w http.ResponseWriter, status int, v any) {
 type line struct {
 	Seq  int64     `json:"seq"`
 	ID   string    `json:"id,omitempty"` // the client's own, of hers
-	By   string    `json:"by"`           // "you", "lookout", "nurse"
+	By   string    `json:"by"`           // "you", "lookout", "nurse", "other": Name, of whoever writes beside you
 	Name string    `json:"name,omitempty"`
 	Text string    `json:"text"`
 	At   time.Time `json:"at"`
@@ -165,7 +184,14 @@ func (c *Chat) newsFor(ctx context.Context, s session, after int64) (news, error
 	if err != nil {
 		return news{}, err
 	}
-	n := news{Type: "news", Read: h.ReadUpTo, Lines: c.lines(ctx, h.Moments),
+	a, err := c.audience(s, &h.Patient)
+	if err != nil {
+		return news{}, err
+	}
+	if a.carer != nil {
+		h.Question = bot.Asking{} // it is hers to answer
+	}
+	n := news{Type: "news", Read: h.ReadUpTo, Lines: c.lines(ctx, h.Moments, a),
 		state: state{Promise: h.Promise, Status: string(h.Patient.Status), Question: h.Question}}
 	if h.Holder != "" {
 		n.Holder = c.nurse(ctx, h.Holder)
@@ -184,20 +210,41 @@ func (n *news) last(before int64) int64 {
 	return before
 }
 
-func (c *Chat) lines(ctx context.Context, moments []bot.Moment) []line {
+// audience is who looks at her messages.
+type audience struct {
+	patient *bot.Patient
+	carer   *bot.Carer // nil: she
+	lang    string
+}
+
+// audience gives who a session's is; errOut when that has ended.
+func (c *Chat) audience(s session, p *bot.Patient) (*audience, error) {
+	carer, err := s.carer(p)
+	return &audience{p, carer, languageOf(p.Locale)}, err
+}
+
+func (c *Chat) lines(ctx context.Context, moments []bot.Moment, a *audience) []line {
 	lines := make([]line, 0, len(moments))
 	for _, m := range moments {
 		if strings.HasPrefix(m.TextID, "link.") {
 			continue // a key to this page is shown on her telephone alone
 		}
-		lines = append(lines, c.line(ctx, m))
+		if a.carer != nil && (m.At.Before(a.carer.Since) || strings.HasPrefix(m.TextID, "carer.")) {
+			continue // from before she agreed to it, or between her and us
+		}
+		lines = append(lines, c.line(ctx, m, a))
 	}
 	return lines
 }
 
-func (c *Chat) line(ctx context.Context, m bot.Moment) line {
+func (c *Chat) line(ctx context.Context, m bot.Moment, a *audience) line {
 	l := line{Seq: m.Seq, Text: m.Text, At: m.At, By: "lookout", Loud: strings.Contains(m.TextID, "emergency"), Photos: len(m.Media)}
 	switch {
+	case m.Kind == bot.EntryIn && !a.wrote(m):
+		l.By, l.Name = "other", a.patient.GivenName
+		if x, ok := a.patient.Carer(m.Ref); ok {
+			l.Name = c.carerName(&x, a.lang)
+		}
 	case m.Kind == bot.EntryIn:
 		l.By = "you"
 		if parts := strings.Split(m.Carrier, ":"); len(parts) == 3 && parts[0] == "chat" {
@@ -207,6 +254,14 @@ func (c *Chat) line(ctx context.Context, m bot.Moment) line {
 		l.By, l.Name = "nurse", c.nurse(ctx, m.By)
 	}
 	return l
+}
+
+// wrote says whether a message is of whoever looks.
+func (a *audience) wrote(m bot.Moment) bool {
+	if a.carer == nil {
+		return m.By == "patient"
+	}
+	return m.By == "carer" && m.Ref == a.carer.ID
 }
 
 // nurse is how she knows a member of the team: by the given name.
@@ -244,6 +299,10 @@ func (c *Chat) poll(w http.ResponseWriter, r *http.Request) {
 	first := true
 	for {
 		n, err := c.newsFor(r.Context(), s, after)
+		if errors.Is(err, errOut) {
+			c.json(w, http.StatusUnauthorized, reply{Type: "out"})
+			return
+		}
 		if err != nil {
 			c.fail(w, r, err)
 			return
@@ -282,12 +341,23 @@ func (c *Chat) earlier(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var moments []bot.Moment
+	var p bot.Patient
+	var a *audience
 	if err == nil {
 		moments, err = c.Bot.Thread(r.Context(), s.Patient, 0, 0)
+	}
+	if err == nil {
+		p, err = c.Bot.Patient(r.Context(), s.Patient)
+	}
+	if err == nil {
+		a, err = c.audience(s, &p)
 	}
 	if err != nil {
 		c.fail(w, r, err)
 		return
+	}
+	if a.carer != nil {
+		moments = slices.DeleteFunc(moments, func(m bot.Moment) bool { return m.At.Before(a.carer.Since) })
 	}
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64)
 	end := 0
@@ -295,5 +365,5 @@ func (c *Chat) earlier(w http.ResponseWriter, r *http.Request) {
 		end++
 	}
 	from := max(0, end-mostLines)
-	c.json(w, http.StatusOK, news{Type: "earlier", Lines: c.lines(r.Context(), moments[from:end]), Earlier: from > 0})
+	c.json(w, http.StatusOK, news{Type: "earlier", Lines: c.lines(r.Context(), moments[from:end], a), Earlier: from > 0})
 }

@@ -47,6 +47,9 @@ var files embed.FS
 // Bot is what the chat asks of the bot.
 type Bot interface {
 	Receive(ctx context.Context, in bot.Inbound) error
+	Relations(locale string) []bot.Named
+	AddCarer(ctx context.Context, patient string, c bot.Carer) (code string, err error)
+	EndCarer(ctx context.Context, patient, carer, by string) error
 	Seen(ctx context.Context, key string) (bool, error)
 	KeepPhoto(ctx context.Context, patient, name string, photo []byte, kind string) (bot.Media, error)
 	Hers(ctx context.Context, patient string, after int64) (bot.Hers, error)
@@ -164,6 +167,8 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /chat/settings", c.settings)
 	pages.HandleFunc("POST /chat/settings", c.saveSettings)
 	pages.HandleFunc("GET /chat/held.json", c.held)
+	pages.HandleFunc("POST /chat/carers", c.addCarer)
+	pages.HandleFunc("POST /chat/carers/end", c.endCarer)
 	pages.HandleFunc("POST /chat/say", c.say)
 	pages.HandleFunc("POST /chat/ask", c.ask)
 	pages.HandleFunc("GET /chat/news", c.poll)
@@ -255,7 +260,7 @@ func (c *Chat) fail(w http.ResponseWriter, r *http.Request, err error) {
 // page is the chat of somebody who has shown who she is; else it asks.
 func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 	if k := r.URL.Query().Get("k"); k != "" { // looking uses no link up: phones look at links by themselves
-		c.show(w, r, http.StatusOK, "open", map[string]any{"Key": k, "Fault": false})
+		c.show(w, r, http.StatusOK, "open", map[string]any{"Key": k, "Fault": false, "Carer": c.forCarer(r, k)})
 		return
 	}
 	s, err := c.who(r)
@@ -274,7 +279,7 @@ func (c *Chat) page(w http.ResponseWriter, r *http.Request) {
 // words), and the words of it.
 func (c *Chat) showChat(w http.ResponseWriter, r *http.Request, status int, s session, fault, words string) {
 	n, err := c.newsFor(r.Context(), s, 0)
-	if err != nil && c.gone(err) { // she has been erased since
+	if err != nil && (c.gone(err) || errors.Is(err, errOut)) { // she has been erased, or a carer's access ended, since
 		c.welcome(w, r, http.StatusOK, "")
 		return
 	}
@@ -287,7 +292,14 @@ func (c *Chat) showChat(w http.ResponseWriter, r *http.Request, status int, s se
 		c.fail(w, r, err)
 		return
 	}
-	c.show(w, r, status, "chat", map[string]any{"Lang": c.hers(r, p.Locale), "News": n, "Me": hashed("me:" + s.Patient)[:16], "ID": rand.Text(), "Fault": fault, "Words": words})
+	v := map[string]any{"Lang": c.hers(r, p.Locale), "News": n, "Me": s.me(), "ID": rand.Text(), "Fault": fault, "Words": words, "Carer": "", "Here": ""}
+	if carer, _ := s.carer(&p); carer != nil {
+		v["Lang"], v["Here"], v["Carer"] = language(r), p.GivenName, "read"
+		if carer.Write {
+			v["Carer"] = "write"
+		}
+	}
+	c.show(w, r, status, "chat", v)
 }
 
 // hers is the language that a signed-in person is spoken to in: her record's; where

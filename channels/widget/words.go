@@ -51,7 +51,7 @@ func language(r *http.Request) string {
 func (c *Chat) speak(w http.ResponseWriter, r *http.Request) {
 	to := languageOf(r.FormValue("to"))
 	s, err := c.who(r)
-	if err == nil && s.Patient != "" {
+	if err == nil && s.Patient != "" && s.Carer == "" {
 		err = c.Bot.SetLanguage(r.Context(), s.Patient, to, "patient")
 	}
 	if err != nil {

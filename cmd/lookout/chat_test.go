@@ -97,6 +97,7 @@ type chatLine struct {
 	Seq  int64
 	ID   string
 	By   string
+	Name string
 	Text string
 }
 

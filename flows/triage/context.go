@@ -386,7 +386,7 @@ func (r *reader) returns(i int) bool {
 
 // experiencer says whose a finding is: "her", or "other".
 func (r *reader) experiencer(m *match) string {
-	if r.kinds&bit(markOther) == 0 {
+	if r.kinds&bit(markOther) == 0 || r.p.Carer {
 		return "her"
 	}
 	from, to := r.sentence(m.start)

@@ -122,6 +122,7 @@ type Profile struct {
 	Age            int // years; 0 unknown
 	Male           bool
 	LivesAlone     bool
+	Carer          bool // somebody writes for her: whomever the words speak of may be she
 }
 
 // Tri is yes, no or not known.

@@ -51,6 +51,7 @@ class LookoutChat extends HTMLElement {
       return;
     }
     this.view = new View(this.w, lang);
+    this.view.form.hidden = this.getAttribute("carer") === "read";
     root.append(this.view.root);
     this.open();
   }

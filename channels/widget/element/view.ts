@@ -163,7 +163,7 @@ export class View {
   private line(l: Line): HTMLElement {
     const had = l.id ? this.lines.get(l.id) : null;
     if (had) return had;
-    const who = l.by === "you" ? this.w.you : l.by === "nurse" ? l.name + ", " + this.w.nurse : this.w.lookout;
+    const who = l.by === "you" ? this.w.you : l.by === "nurse" ? l.name + ", " + this.w.nurse : l.by === "other" ? l.name : this.w.lookout;
     const div = make("div", { className: "line" + (l.by === "you" ? " mine" : "") + (l.loud ? " loud" : "") },
       make("p", { className: "who" }, who + ", ", this.time(l.at)), make("p", { className: "text", hidden: !l.text }, l.text), make("p", { className: "sent-photos", hidden: !l.photos }, this.w.photo_sent + " " + (l.photos || "")));
     div.dataset.seq = String(l.seq);
