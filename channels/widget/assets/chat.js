@@ -23,6 +23,7 @@ a { color: var(--link); }
 .line { background: var(--paper); border: 1px solid var(--edge); border-radius: 8px; padding: 10px 14px; max-width: 90%; align-self: flex-start; }
 .line.mine { align-self: flex-end; background: var(--mine); } .line.mine .who, .line.mine .sent { color: var(--ink); } .line.loud { border: 3px solid var(--bad); }
 .text { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; } .sent { color: var(--quiet); font-size: 16px; margin: 4px 0 0; }
+details form label { margin-top: 12px; }
 .sent-photos { margin: 4px 0 0; }
 details { margin: 8px 0; } summary { color: var(--link); cursor: pointer; padding: 10px 0; min-height: 44px; text-decoration: underline; width: fit-content; }
 input[type=file] { width: 100%; min-height: 44px; }
