@@ -259,6 +259,7 @@ func (l *linter) unused() {
 		}
 	}
 	say(requiredTexts...)
+	say(laterTexts...)
 	for _, c := range l.p.service.concerns {
 		say(c.textIDs()...)
 	}

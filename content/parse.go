@@ -381,6 +381,10 @@ var requiredTexts = []string{
 	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
 }
 
+// laterTexts are said by name too, and are missing in packs that talks in progress may
+// have begun on; without them lookout says that the thing cannot be done.
+var laterTexts = []string{"link.carer", "carer.added", "carer.stopped"}
+
 // required checks what other packages rely on.
 func (c *checker) required(p *Pack) {
 	for _, id := range requiredTexts {

@@ -75,7 +75,9 @@ func TestChatCarer(t *testing.T) {
 	// What he writes: in the queue with his name, in both threads, no answer, no command.
 	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	hers, his := w.socket(c, 0), w.socket(tom, 0)
-	w.until(hers, func(_, _ string, lines []chatLine) bool { return strings.Contains(lines[len(lines)-1].Text, "Any change") })
+	w.until(hers, func(_, _ string, lines []chatLine) bool {
+		return strings.Contains(lines[len(lines)-1].Text, "Any change")
+	})
 	say := func(conn *websocket.Conn, id, words string) {
 		t.Helper()
 		if err := conn.WriteJSON(map[string]any{"type": "say", "id": id, "text": words}); err != nil {
