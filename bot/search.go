@@ -71,6 +71,17 @@ func NameParts(name string) []string {
 	return slices.DeleteFunc(parts, func(p string) bool { return p == "" })
 }
 
+// NamedSo says whether each of the words of a [Search] begins one of the parts of
+// a name.
+func NamedSo(parts, words []string) bool {
+	for _, w := range words {
+		if !slices.ContainsFunc(parts, func(part string) bool { return strings.HasPrefix(part, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
 func letters(r rune) rune {
 	if unicode.IsLetter(r) || unicode.IsDigit(r) {
 		return r

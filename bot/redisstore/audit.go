@@ -2,13 +2,13 @@ package redisstore
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 // Audit appends who read or did what, all of it or nothing.
@@ -23,7 +23,7 @@ func (s *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 	defer leave()
 	texts := make([]any, len(entries))
 	for i := range entries {
-		text, err := json.Marshal(&entries[i])
+		text, err := s.vault.Encode(vault.AuditPlace, &entries[i])
 		if err != nil {
 			return fmt.Errorf("%w: audit: %w", bot.ErrInvalid, err)
 		}
@@ -60,7 +60,7 @@ func (s *Store) AuditLog(ctx context.Context, after int64, limit int) ([]bot.Aud
 		}
 		texts, _ := get.done.StringSlice()
 		for _, text := range texts {
-			e, err := decode[bot.AuditEntry](text)
+			e, err := open[bot.AuditEntry](s, vault.AuditPlace, text)
 			if err != nil {
 				return nil, err
 			}

@@ -144,6 +144,9 @@ func (s *Store) Check(ctx context.Context) *State {
 	if err == nil {
 		err = s.probe(ctx)
 	}
+	if err == nil {
+		err = s.stillKept(ctx)
+	}
 	if err != nil {
 		if last := s.state.Load(); last != nil && isLost(err) {
 			return last

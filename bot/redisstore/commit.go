@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 	"lookout/flows/triage"
 )
 
@@ -20,30 +23,64 @@ type who struct {
 	Addresses []string `json:"a"`
 	// Index are her members of the index, each ending in her id:
 	// "i\0SERVICE\0ID", "w\0SERVICE\0PART OF HER NAME\0ID", "n\0SERVICE\0NHS NUMBER\0ID", "b\0SERVICE\0BIRTH DATE\0ID".
+	// Where the store is encrypted, what stands there of her is as package vault looks up by it.
 	Index []string `json:"i"`
 }
 
-func whoIs(p *bot.Patient) who {
+func (s *Store) whoIs(p *bot.Patient) who {
 	w := who{Addresses: []string{}}
 	for _, a := range p.Addresses {
-		w.Addresses = append(w.Addresses, a.Channel+"\x00"+a.At)
+		w.Addresses = append(w.Addresses, a.Channel+"\x00"+s.blindAt(a).At)
 	}
 	add := func(kind string, parts ...string) {
 		w.Index = append(w.Index, kind+"\x00"+p.Service+"\x00"+strings.Join(append(parts, p.ID), "\x00"))
 	}
 	add("i")
-	for _, part := range bot.NameParts(p.GivenName + " " + p.FamilyName) {
-		add("w", part)
+	parts := bot.NameParts(p.GivenName + " " + p.FamilyName)
+	for _, part := range parts {
+		if s.vault == nil {
+			add("w", part)
+			continue
+		}
+		for _, mark := range s.vault.Begins(part) {
+			add("w", mark)
+		}
 	}
 	if p.NHSNumber != "" {
-		add("n", p.NHSNumber)
+		add("n", s.vault.Blind("nhs", p.NHSNumber))
 	}
 	if p.BirthDate != "" {
-		add("b", p.BirthDate)
+		add("b", s.vault.Blind("birth", p.BirthDate))
 	}
 	slices.Sort(w.Index)
 	w.Index = slices.Compact(w.Index)
 	return w
+}
+
+// cardOf is the parts of her name, sealed; nil where the store is in the clear.
+func (s *Store) cardOf(p *bot.Patient) ([]byte, error) {
+	if s.vault == nil {
+		return nil, nil
+	}
+	return s.vault.Encode(vault.CardPlace(p.ID), bot.NameParts(p.GivenName+" "+p.FamilyName))
+}
+
+// blindAt is an address as it is looked up.
+func (s *Store) blindAt(a bot.Address) bot.Address {
+	if s.vault != nil {
+		a.At = s.vault.Blind("at", a.Channel+"\x00"+a.At)
+	}
+	return a
+}
+
+// recipient stands for an address where the order in which messages leave is
+// kept, so that no number is copied there.
+func (s *Store) recipient(a bot.Address) string {
+	if s.vault != nil {
+		return s.blindAt(a).At
+	}
+	sum := sha256.Sum256([]byte(a.Channel + "\x00" + a.At))
+	return hex.EncodeToString(sum[:8])
 }
 
 // foundBy sums up all that whoIs goes by, without its work.
@@ -91,36 +128,39 @@ const (
 )
 
 // encode encodes a change. known: by what she is found has not changed.
-func encode(k keys, c *bot.Change, known bool) (*encoded, error) {
-	p := &c.Record.Patient
+func (s *Store) encode(c *bot.Change, known bool) (*encoded, error) {
+	p, k := &c.Record.Patient, s.keys
 	e := &encoded{}
-	record, err := json.Marshal(&c.Record)
+	record, err := s.vault.Encode(vault.RecordPlace(p.ID), &c.Record)
 	if err != nil {
 		return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 	}
-	var whoText []byte
+	var whoText, card []byte
 	if !known {
-		if whoText, err = json.Marshal(whoIs(p)); err != nil {
+		if whoText, err = json.Marshal(s.whoIs(p)); err != nil {
+			return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
+		}
+		if card, err = s.cardOf(p); err != nil {
 			return nil, fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 		}
 	}
-	s := slotOf(p.ID)
-	e.keys = []string{k.record(p.ID), k.journal(p.ID), k.rows(p.ID), k.messages(p.ID), k.done(p.ID), k.who(s), k.index(s), k.due(s), k.services(s)}
+	sl := slotOf(p.ID)
+	e.keys = []string{k.record(p.ID), k.journal(p.ID), k.rows(p.ID), k.messages(p.ID), k.done(p.ID), k.who(sl), k.index(sl), k.due(sl), k.services(sl)}
 	for _, state := range places {
-		e.keys = append(e.keys, k.queue(s, p.Service, state))
+		e.keys = append(e.keys, k.queue(sl, p.Service, state))
 	}
-	e.keys = append(e.keys, k.unsettled(s), k.audit(s), k.counters(s), k.leavings(s), k.done(p.ID))
+	e.keys = append(e.keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.done(p.ID), k.cards(sl))
 	e.args = []any{p.ID, c.Base, c.Key, 0, nextWake(c.Record.Wakes), record, whoText, p.Service,
 		len(c.Entries), len(c.Rows), len(c.Send), len(c.Cancel), len(c.Audit)}
 	for i := range c.Entries {
-		if err := e.add("entry", &c.Entries[i]); err != nil {
+		if err := e.add(s.vault, vault.EntryPlace(p.ID), "entry", &c.Entries[i]); err != nil {
 			return nil, err
 		}
 	}
-	if err := e.addRows(c.Rows); err != nil {
+	if err := e.addRows(s.vault, c.Rows); err != nil {
 		return nil, err
 	}
-	if err := e.addSends(k, s, c.Send); err != nil {
+	if err := e.addSends(s, sl, c.Send); err != nil {
 		return nil, err
 	}
 	for _, id := range c.Cancel {
@@ -128,16 +168,19 @@ func encode(k keys, c *bot.Change, known bool) (*encoded, error) {
 		e.args = append(e.args, n)
 	}
 	for i := range c.Audit {
-		if err := e.add("audit entry", &c.Audit[i]); err != nil {
+		if err := e.add(s.vault, vault.AuditPlace, "audit entry", &c.Audit[i]); err != nil {
 			return nil, err
 		}
+	}
+	if card != nil {
+		e.args = append(e.args, card)
 	}
 	return e, nil
 }
 
-// add appends something as JSON.
-func (e *encoded) add(what string, x any) error {
-	text, err := json.Marshal(x)
+// add appends something as it is kept in its place.
+func (e *encoded) add(v *vault.Vault, place, what string, x any) error {
+	text, err := v.Encode(place, x)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", bot.ErrInvalid, what, err)
 	}
@@ -145,7 +188,7 @@ func (e *encoded) add(what string, x any) error {
 	return nil
 }
 
-func (e *encoded) addRows(rows []bot.Row) error {
+func (e *encoded) addRows(v *vault.Vault, rows []bot.Row) error {
 	for i := range rows {
 		r := &rows[i]
 		_, n, _ := bot.OwnerOf(r.ID, bot.RowMark)
@@ -154,7 +197,7 @@ func (e *encoded) addRows(rows []bot.Row) error {
 			return fmt.Errorf("%w: row %q: there is no state %q", bot.ErrInvalid, r.ID, r.State)
 		}
 		e.args = append(e.args, n)
-		if err := e.add("row", r); err != nil {
+		if err := e.add(v, vault.RowPlace(r.ID), "row", r); err != nil {
 			return err
 		}
 		score := queueScore(r)
@@ -166,7 +209,7 @@ func (e *encoded) addRows(rows []bot.Row) error {
 	return nil
 }
 
-func (e *encoded) addSends(k keys, s slot, sends []bot.Outgoing) error {
+func (e *encoded) addSends(s *Store, sl slot, sends []bot.Outgoing) error {
 	var channels []string
 	for i := range sends {
 		o := &sends[i]
@@ -174,17 +217,17 @@ func (e *encoded) addSends(k keys, s slot, sends []bot.Outgoing) error {
 		if channel < 0 {
 			channel = len(channels)
 			channels = append(channels, o.To.Channel)
-			e.keys = append(e.keys, k.ready(s, o.To.Channel), k.later(s, o.To.Channel))
+			e.keys = append(e.keys, s.keys.ready(sl, o.To.Channel), s.keys.later(sl, o.To.Channel))
 		}
 		_, n, _ := bot.OwnerOf(o.ID, bot.MessageMark)
 		e.args = append(e.args, n, o.ID)
-		if err := e.add("outgoing", o); err != nil {
+		if err := e.add(s.vault, vault.MessagePlace(o.ID), "outgoing", o); err != nil {
 			return err
 		}
 		if o.Priority < 0 || o.Priority > bot.PriorityPlanned {
 			return fmt.Errorf("%w: message %q: there is no priority %d", bot.ErrInvalid, o.ID, o.Priority)
 		}
-		e.args = append(e.args, channel+1, channelName(o.To.Channel), recipient(o.To), int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt))
+		e.args = append(e.args, channel+1, channelName(o.To.Channel), s.recipient(o.To), int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt))
 	}
 	return nil
 }
@@ -223,7 +266,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 	p := &c.Record.Patient
 	found := foundBy(p)
 	known := c.Base > 0 && s.listed.get(p.ID) == listing{c.Base, found}
-	e, err := encode(s.keys, &c, known) // all encoding on the caller's time
+	e, err := s.encode(&c, known) // all encoding on the caller's time
 	if err != nil {
 		return err
 	}
@@ -363,7 +406,7 @@ func (s *Store) enterAddresses(ctx context.Context, p *bot.Patient, base int64) 
 	}
 	var enter []*command
 	for _, a := range p.Addresses {
-		enter = append(enter, scriptAddress.call([]string{s.keys.at(p.Service, a)}, p.ID, base+1))
+		enter = append(enter, scriptAddress.call([]string{s.keys.at(p.Service, s.blindAt(a))}, p.ID, base+1))
 	}
 	return s.servers.write(ctx, enter...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 // leavings are what is kept of a patient in other slots than hers and must be
@@ -26,7 +27,7 @@ type leavings struct {
 // Erase removes everything of a patient, and then has the servers write their
 // files anew, so that her words do not stay in them.
 func (s *Store) Erase(ctx context.Context, patient string, version int64, entry bot.AuditEntry) error {
-	text, err := json.Marshal(&entry)
+	text, err := s.vault.Encode(vault.AuditPlace, &entry)
 	if err != nil {
 		return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 	}
@@ -47,7 +48,7 @@ func (s *Store) Erase(ctx context.Context, patient string, version int64, entry 
 	for _, state := range places {
 		keys = append(keys, k.queue(sl, service, state))
 	}
-	keys = append(keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl))
+	keys = append(keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.cards(sl))
 	leftText, err := json.Marshal(left)
 	if err != nil {
 		return unavailable(err)
@@ -94,7 +95,7 @@ func (s *Store) leavingsOf(ctx context.Context, patient string) (left leavings, 
 	}
 	recordText, _ := record.done.Text()
 	_, recordText, _ = strings.Cut(recordText, "\n")
-	rec, err := decode[bot.Record](recordText)
+	rec, err := open[bot.Record](s, vault.RecordPlace(patient), recordText)
 	if err != nil {
 		return left, nil, "", err
 	}

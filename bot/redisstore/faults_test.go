@@ -482,7 +482,7 @@ func TestSweepTakesOutWhatWasLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Base, c.Record.Patient.Addresses = 1, nil
-	e, err := encode(s.keys, &c, false)
+	e, err := s.encode(&c, false)
 	if err != nil {
 		t.Fatal(err)
 	}

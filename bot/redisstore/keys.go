@@ -1,8 +1,6 @@
 package redisstore
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -19,7 +17,11 @@ const slotCount = 128
 
 // schema is the number of this format; a server whose schema key holds a larger
 // one was written by a newer lookout.
-const schema = 1
+const schema = 2
+
+// clearSchema is the number of the format in the clear, which lookouts that know
+// no encryption read too.
+const clearSchema = 1
 
 // slot is one part of the people: its hash tag stands in the name of every key.
 type slot int
@@ -67,6 +69,9 @@ func (k keys) who(s slot) string { return k.in(s, "who") }
 // index: sorted set, all scores 0: members in order of their bytes, see type who.
 func (k keys) index(s slot) string { return k.in(s, "index") }
 
+// cards: hash; patient → the parts of her name, sealed, where the store is: a member of index then says too little.
+func (k keys) cards(s slot) string { return k.in(s, "cards") }
+
 // due: sorted set; patient → her earliest wake.
 func (k keys) due(s slot) string { return k.in(s, "due") }
 
@@ -98,7 +103,7 @@ func (k keys) leavings(s slot) string { return k.in(s, "leavings") }
 
 // Found by something that is not a patient's id, each in the slot of that.
 
-// at: hash; patient → "PLACE VERSION": who came to have the address, in which order, and by her which version.
+// at: hash; patient → "PLACE VERSION": who came to have the address (as it is looked up, blindAt), in which order, and by her which version.
 // It is written before her record and may say too much: her record decides.
 func (k keys) at(service string, a bot.Address) string {
 	name := service + "\x00" + a.Channel + "\x00" + a.At
@@ -142,6 +147,11 @@ func (k keys) format() string { return k.whole("schema") }
 // mended: string, the run ids of the servers of a Cluster for which what leads to people was looked over.
 func (k keys) mended() string { return k.whole("mended") }
 
+// sealing: string, JSON of how the store is kept (vault.State). Where it is encrypted, JSON is sealed by package vault (but that of
+// who, leavings and hints, which names nobody), the keys of values are its names, and addresses, recipients and members of the
+// index are what it looks up by.
+func (k keys) sealing() string { return k.whole("sealing") }
+
 // probe: string, written and read back by the checks.
 func (k keys) probe() string { return k.whole("probe") }
 
@@ -153,10 +163,3 @@ func (k keys) gathered() string { return k.whole("gathered") }
 
 // hints is the channel on which a change is told; it is no key, and nothing is kept there.
 func (k keys) hints() string { return k.prefix + ":hints" }
-
-// recipient stands for an address where the order in which messages leave is
-// kept, so that no number is copied there.
-func recipient(a bot.Address) string {
-	sum := sha256.Sum256([]byte(a.Channel + "\x00" + a.At))
-	return hex.EncodeToString(sum[:8])
-}

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 var _ bot.Portable = (*Store)(nil)
@@ -61,12 +62,12 @@ func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
 	head, text, _ := strings.Cut(text, "\n")
 	version, _, _ := strings.Cut(head, " ")
 	w.Version = atoi(version)
-	if w.Record, err = decode[bot.Record](text); err != nil {
+	if w.Record, err = open[bot.Record](s, vault.RecordPlace(patient), text); err != nil {
 		return w, err
 	}
 	texts, _ := journal.done.StringSlice()
 	for i, text := range texts {
-		e, err := decode[bot.Entry](text)
+		e, err := open[bot.Entry](s, vault.EntryPlace(patient), text)
 		if err != nil {
 			return w, err
 		}
@@ -77,7 +78,7 @@ func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
 		if strings.HasSuffix(n, ":q") {
 			continue
 		}
-		row, err := decode[bot.Row](text)
+		row, err := open[bot.Row](s, vault.RowPlace(patient+bot.RowMark+n), text)
 		if err != nil {
 			return w, err
 		}
@@ -89,7 +90,7 @@ func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
 		if strings.Contains(n, ":") {
 			continue
 		}
-		o, err := decodeOutgoing(text, fields[n+":s"], fields[n+":c"], fields[n+":e"])
+		o, err := s.decodeOutgoing(patient+bot.MessageMark+n, text, fields[n+":s"], fields[n+":c"], fields[n+":e"])
 		if err != nil {
 			return w, err
 		}
@@ -120,7 +121,7 @@ func (s *Store) placesOf(ctx context.Context, p *bot.Patient) ([]int, error) {
 	}
 	look := make([]*command, len(p.Addresses))
 	for i, a := range p.Addresses {
-		look[i] = plain("hgetall", s.keys.at(p.Service, a))
+		look[i] = plain("hgetall", s.keys.at(p.Service, s.blindAt(a)))
 	}
 	if err := s.servers.read(ctx, look...); err != nil {
 		return nil, err
@@ -211,7 +212,7 @@ func (s *Store) outside(w *bot.Whole) []*command {
 		if i < len(w.Places) {
 			place = w.Places[i]
 		}
-		all = append(all, plain("hsetnx", s.keys.at(p.Service, a), p.ID, fmt.Sprintf("%d %d", place, w.Version)))
+		all = append(all, plain("hsetnx", s.keys.at(p.Service, s.blindAt(a)), p.ID, fmt.Sprintf("%d %d", place, w.Version)))
 	}
 	for _, key := range w.Keys {
 		all = append(all, plain("hsetnx", s.keys.claims(key), key, "1 "+p.ID))
@@ -230,8 +231,8 @@ func (s *Store) writingOf(w *bot.Whole) (*writing, error) {
 	k, sl := s.keys, slotOf(p.ID)
 	x := &writing{keys: []string{k.record(p.ID)}}
 	var faults []error
-	text := func(y any) string {
-		text, err := json.Marshal(y)
+	text := func(place string, y any) string {
+		text, err := s.vault.Encode(place, y)
 		faults = append(faults, err)
 		return string(text)
 	}
@@ -248,13 +249,13 @@ func (s *Store) writingOf(w *bot.Whole) (*writing, error) {
 		} else {
 			live = append(live, n)
 		}
-		x.add("HSET", k.rows(p.ID), n, text(r), n+":q", fmt.Sprintf("%d %s", place+1, queueMember(r)))
+		x.add("HSET", k.rows(p.ID), n, text(vault.RowPlace(r.ID), r), n+":q", fmt.Sprintf("%d %s", place+1, queueMember(r)))
 		x.add("ZADD", k.queue(sl, r.Service, r.State), score, queueMember(r))
 	}
-	x.add("SET", k.record(p.ID), fmt.Sprintf("%d %s\n%s", w.Version, strings.Join(live, ","), text(&w.Record)))
+	x.add("SET", k.record(p.ID), fmt.Sprintf("%d %s\n%s", w.Version, strings.Join(live, ","), text(vault.RecordPlace(p.ID), &w.Record)))
 	entries := make([]any, len(w.Entries))
 	for i := range w.Entries {
-		entries[i] = text(&w.Entries[i])
+		entries[i] = text(vault.EntryPlace(p.ID), &w.Entries[i])
 	}
 	x.add("RPUSH", k.journal(p.ID), entries...)
 	var keys []any
@@ -263,13 +264,24 @@ func (s *Store) writingOf(w *bot.Whole) (*writing, error) {
 	}
 	x.add("HSET", k.done(p.ID), keys...)
 	for i := range w.Messages {
-		s.writeMessage(x, &w.Messages[i], text(&w.Messages[i]))
+		s.writeMessage(x, &w.Messages[i], text(vault.MessagePlace(w.Messages[i].ID), &w.Messages[i]))
 	}
 	if wake := nextWake(w.Record.Wakes); wake != "" {
 		x.add("ZADD", k.due(sl), wake, p.ID)
 	}
-	whoIs := whoIs(p)
-	x.add("HSET", k.who(sl), p.ID, text(whoIs))
+	whoIs := s.whoIs(p)
+	card, err := s.cardOf(p)
+	if err != nil {
+		return nil, err
+	}
+	if card != nil {
+		x.add("HSET", k.cards(sl), p.ID, card)
+	}
+	whoText, err := json.Marshal(whoIs)
+	if err != nil {
+		return nil, err
+	}
+	x.add("HSET", k.who(sl), p.ID, whoText)
 	for _, m := range whoIs.Index {
 		x.add("ZADD", k.index(sl), 0, m)
 	}
@@ -291,7 +303,7 @@ func (s *Store) writeMessage(x *writing, o *bot.Outgoing, text string) {
 	}
 	order := max(millis(o.CreatedAt)-since2026, 0)*1000 + min(atoi(n), 999)
 	score := strconv.FormatInt(int64(o.Priority)*(1<<51)+min(order, math.MaxInt64>>12), 10)
-	to := recipient(o.To)
+	to := s.recipient(o.To)
 	x.add("HSET", k.messages(patient), n, text, n+":s", fmt.Sprintf("%d %d %d %d %d %d %s %d %s %s", state, o.Fence, o.Attempts, millis(o.LeaseUntil), unsettled,
 		millis(o.NotBefore), score, millis(o.SettledAt), channelName(o.To.Channel), to))
 	if o.CarrierID != "" {
@@ -345,8 +357,12 @@ func (s *Store) Drawer(ctx context.Context, drawer string) ([]bot.StoredValue, e
 	var all []bot.StoredValue
 	for _, c := range get {
 		for key, text := range pairs(c) {
-			until, value, _ := strings.Cut(text, "\n")
-			all = append(all, bot.StoredValue{Key: key, Value: []byte(value), Expires: fromMillis(atoi(until))})
+			until, kept, _ := strings.Cut(text, "\n")
+			key, value, err := s.vault.OpenValue(drawer, key, []byte(kept))
+			if err != nil {
+				return nil, unavailable(err)
+			}
+			all = append(all, bot.StoredValue{Key: key, Value: value, Expires: fromMillis(atoi(until))})
 		}
 	}
 	slices.SortFunc(all, func(a, b bot.StoredValue) int { return strings.Compare(a.Key, b.Key) })

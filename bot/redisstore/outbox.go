@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 // states numbers the delivery states in the order in which they may move.
@@ -36,14 +36,14 @@ func parseStanding(text string) (standing, error) {
 }
 
 // decodeOutgoing puts a message together from what was committed and where it stands.
-func decodeOutgoing(text, state, carrier, code string) (bot.Outgoing, error) {
-	var o bot.Outgoing
+func (s *Store) decodeOutgoing(id, text, state, carrier, code string) (bot.Outgoing, error) {
 	st, err := parseStanding(state)
 	if err != nil {
-		return o, unavailable(err)
+		return bot.Outgoing{}, unavailable(err)
 	}
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		return o, unavailable(err)
+	o, err := open[bot.Outgoing](s, vault.MessagePlace(id), text)
+	if err != nil {
+		return o, err
 	}
 	if st.state < 0 || st.state >= len(states) {
 		return o, unavailable(errors.New("a message stands where none can"))
@@ -219,7 +219,7 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 			continue
 		}
 		c.settled[m.recipient] = true
-		o, err := decodeOutgoing(answer[0], answer[1], "", "")
+		o, err := s.decodeOutgoing(m.id, answer[0], answer[1], "", "")
 		if err != nil {
 			return err
 		}
@@ -351,7 +351,7 @@ func (s *Store) outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
 	if text[0] == "" {
 		return bot.Outgoing{}, bot.ErrNotFound
 	}
-	return decodeOutgoing(text[0], text[1], text[2], text[3])
+	return s.decodeOutgoing(id, text[0], text[1], text[2], text[3])
 }
 
 // OutgoingByCarrier gives one message by the carrier's id.

@@ -15,10 +15,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 	"lookout/flows/triage"
 )
 
-// decode reads JSON that this store wrote.
+// open reads what this store keeps in a place.
+func open[T any](s *Store, place, text string) (T, error) {
+	x, err := vault.Decode[T](s.vault, place, []byte(text))
+	return x, unavailable(err)
+}
+
+// decode reads JSON that names nobody and is never sealed.
 func decode[T any](text string) (x T, err error) {
 	return x, unavailable(json.Unmarshal([]byte(text), &x))
 }
@@ -30,6 +37,7 @@ func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) (
 		return nil, err
 	}
 	defer leave()
+	a = s.blindAt(a)
 	key := s.keys.at(service, a)
 	get := plain("hgetall", key)
 	// Who was there the last time is asked in the same breath.
@@ -108,7 +116,7 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	}
 	head, record, _ := strings.Cut(text, "\n")
 	version, live, _ := strings.Cut(head, " ")
-	rec, err := decode[bot.Record](record)
+	rec, err := open[bot.Record](s, vault.RecordPlace(patient), record)
 	if err != nil {
 		return bot.Record{}, err
 	}
@@ -129,23 +137,24 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	if err := s.servers.read(ctx, rows); err != nil {
 		return bot.Record{}, err
 	}
-	if rec.Rows, err = decodeRows(rows); err != nil {
+	if rec.Rows, err = s.decodeRows(patient, numbers, rows); err != nil {
 		return bot.Record{}, err
 	}
 	rec.Rows = slices.DeleteFunc(rec.Rows, func(r bot.Row) bool { return r.State == bot.Closed })
 	return rec, nil
 }
 
-// decodeRows reads an answer of rows; one that is not there is left out.
-func decodeRows(c *command) ([]bot.Row, error) {
+// decodeRows reads an answer of rows of a patient, by their numbers; one that is
+// not there is left out.
+func (s *Store) decodeRows(patient string, numbers []string, c *command) ([]bot.Row, error) {
 	answer, _ := c.done.Slice()
 	var rows []bot.Row
-	for _, x := range answer {
+	for i, x := range answer {
 		text, ok := x.(string)
-		if !ok {
+		if !ok || i >= len(numbers) {
 			continue
 		}
-		row, err := decode[bot.Row](text)
+		row, err := open[bot.Row](s, vault.RowPlace(patient+bot.RowMark+numbers[i]), text)
 		if err != nil {
 			return nil, err
 		}
@@ -217,7 +226,7 @@ func (s *Store) Journal(ctx context.Context, patient string, after int64, limit 
 	texts, _ := get.done.StringSlice()
 	var out []bot.Entry
 	for i, text := range texts {
-		e, err := decode[bot.Entry](text)
+		e, err := open[bot.Entry](s, vault.EntryPlace(patient), text)
 		if err != nil {
 			return nil, err
 		}
@@ -247,9 +256,11 @@ func (s *Store) Row(ctx context.Context, id string) (bot.Row, error) {
 // rowsByID gives rows in the order of their ids; what is not there is left out.
 func (s *Store) rowsByID(ctx context.Context, ids []string) ([]bot.Row, error) {
 	var get []*command
+	var asked []string
 	for _, id := range ids {
 		if patient, n, ok := bot.OwnerOf(id, bot.RowMark); ok {
 			get = append(get, plain("hget", s.keys.rows(patient), n))
+			asked = append(asked, id)
 		}
 	}
 	if len(get) == 0 {
@@ -259,12 +270,12 @@ func (s *Store) rowsByID(ctx context.Context, ids []string) ([]bot.Row, error) {
 		return nil, err
 	}
 	var rows []bot.Row
-	for _, c := range get {
+	for i, c := range get {
 		text, err := c.done.Text()
 		if err != nil {
 			continue
 		}
-		row, err := decode[bot.Row](text)
+		row, err := open[bot.Row](s, vault.RowPlace(asked[i]), text)
 		if err != nil {
 			return nil, err
 		}
@@ -425,7 +436,7 @@ func (s *Store) queueOfFew(ctx context.Context, f bot.QueueFilter) ([]bot.Row, e
 			if strings.HasSuffix(n, ":q") {
 				continue
 			}
-			row, err := decode[bot.Row](text)
+			row, err := open[bot.Row](s, vault.RowPlace(f.Patient+bot.RowMark+n), text)
 			if err != nil {
 				return nil, err
 			}
@@ -490,13 +501,13 @@ func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]b
 	var ids []string
 	switch {
 	case q.BirthDate != "":
-		found, err := s.findIndexed(ctx, limit, "b\x00"+service+"\x00"+q.BirthDate+"\x00")
+		found, err := s.findIndexed(ctx, limit, "b\x00"+service+"\x00"+s.vault.Blind("birth", q.BirthDate)+"\x00")
 		if err != nil {
 			return nil, err
 		}
 		ids = found
 	case q.Digits != "":
-		found, err := s.findIndexed(ctx, limit, "n\x00"+service+"\x00"+q.Digits+"\x00")
+		found, err := s.findIndexed(ctx, limit, "n\x00"+service+"\x00"+s.vault.Blind("nhs", q.Digits)+"\x00")
 		if err != nil {
 			return nil, err
 		}
@@ -505,6 +516,12 @@ func (s *Store) Find(ctx context.Context, service, query string, limit int) ([]b
 			return nil, err
 		}
 		ids = append(found, at...)
+	case len(q.Words) > 0 && s.vault != nil:
+		found, err := s.findSealed(ctx, service, q.Words, limit)
+		if err != nil {
+			return nil, err
+		}
+		ids = found
 	case len(q.Words) > 0:
 		// The longest word is the rarest, as names go.
 		slices.SortStableFunc(q.Words, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
@@ -546,6 +563,90 @@ func (s *Store) findIndexed(ctx context.Context, limit int, begins ...string) ([
 	return ids, nil
 }
 
+// fewCards is how many names of a slot a search opens before it asks for more.
+const fewCards = 16
+
+// findSealed finds people by the marks of what their names must begin with, and
+// opens the names of those: a few of each slot, and more of it only where those do
+// not prove that the first by id are among them.
+func (s *Store) findSealed(ctx context.Context, service string, words []string, limit int) ([]string, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	args := []any{"", findCap, fewCards}
+	for i, w := range words {
+		marks := s.vault.Begins(w)
+		member := "w\x00" + service + "\x00" + marks[len(marks)-1] + "\x00" // the longest says most
+		if i == 0 {
+			args[0] = member
+		} else {
+			args = append(args, member)
+		}
+	}
+	of, more := make([][]string, slotCount), make([]string, slotCount)
+	ask := func(slots []slot) error {
+		find := make([]*command, len(slots))
+		for i, sl := range slots {
+			find[i] = scriptCards.call([]string{s.keys.index(sl), s.keys.cards(sl)}, args...)
+		}
+		if err := s.servers.read(ctx, find...); err != nil {
+			return err
+		}
+		for i, sl := range slots {
+			var err error
+			if of[sl], more[sl], err = s.named(find[i], words); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := ask(allSlots); err != nil {
+		return nil, err
+	}
+	first := func() []string {
+		all := slices.Sorted(slices.Values(slices.Concat(of...)))
+		return all[:min(len(all), limit)]
+	}
+	found := first()
+	var again []slot
+	for sl, last := range more {
+		if last != "" && (len(found) < limit || last < found[len(found)-1]) {
+			again = append(again, slot(sl))
+		}
+	}
+	if len(again) == 0 {
+		return found, nil
+	}
+	args[2] = findCap
+	if err := ask(again); err != nil {
+		return nil, err
+	}
+	return first(), nil
+}
+
+// named gives whose names are so of an answer of cards, and the last that was
+// looked at, if there may be more.
+func (s *Store) named(c *command, words []string) (found []string, more string, err error) {
+	answer, _ := c.done.Slice() // its fault was seen
+	for i := 1; i+1 < len(answer); i += 2 {
+		id, _ := answer[i].(string)
+		card, _ := answer[i+1].(string)
+		parts, err := open[[]string](s, vault.CardPlace(id), card)
+		if err != nil {
+			return nil, "", err
+		}
+		if bot.NamedSo(parts, words) {
+			found = append(found, id)
+		}
+		if cut, _ := answer[0].(int64); cut == 1 {
+			more = id
+		}
+	}
+	return found, more, nil
+}
+
 // people gives patients by id; who is not there is left out.
 func (s *Store) people(ctx context.Context, ids []string) ([]bot.Patient, error) {
 	leave, err := s.enter(ctx)
@@ -564,13 +665,13 @@ func (s *Store) people(ctx context.Context, ids []string) ([]bot.Patient, error)
 		return nil, err
 	}
 	var out []bot.Patient
-	for _, c := range get {
+	for i, c := range get {
 		text, err := c.done.Text()
 		if err != nil {
 			continue
 		}
 		_, record, _ := strings.Cut(text, "\n")
-		rec, err := decode[bot.Record](record)
+		rec, err := open[bot.Record](s, vault.RecordPlace(ids[i]), record)
 		if err != nil {
 			return nil, err
 		}

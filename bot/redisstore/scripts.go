@@ -39,6 +39,7 @@ var (
 	scriptClaim   = read("claim")
 	scriptSettle  = read("settle")
 	scriptFind    = read("find")
+	scriptCards   = read("find_cards")
 	scriptCount   = read("count")
 	scriptPut     = read("put")
 	scriptTake    = read("take")
@@ -47,6 +48,7 @@ var (
 	scriptGather  = read("gather")
 	scriptErase   = read("erase")
 	scriptImport  = read("import")
+	scriptReseal  = read("reseal")
 )
 
 // call makes the command that runs the script. All its keys lie in one slot.

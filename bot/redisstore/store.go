@@ -34,6 +34,7 @@ package redisstore
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -43,6 +44,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 // Store is a bot.Store in Redis.
@@ -51,6 +53,8 @@ type Store struct {
 	servers *servers
 	keys    keys
 	options Options
+	vault   *vault.Vault // nil: everything is kept in the clear
+	kept    atomic.Pointer[vault.State]
 
 	mu     sync.RWMutex // held for reading while a call is under way; for writing to close
 	closed bool
@@ -90,6 +94,8 @@ type Options struct {
 	Copies int
 	// Now is the process's clock, which is compared with the servers'. nil: it is not.
 	Now func() time.Time
+	// Keys say whether and with what the store is encrypted.
+	Keys vault.Opening
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -141,6 +147,9 @@ func (s *Store) begin(ctx context.Context) error {
 	if err := state.Refusal(); err != nil {
 		return fmt.Errorf("redis store at %s: %w", s.target, err)
 	}
+	if err := s.admit(ctx); err != nil {
+		return fmt.Errorf("redis store at %s: %w", s.target, err)
+	}
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.checks.Go(func() { s.keepChecking(watching) })
@@ -150,7 +159,7 @@ func (s *Store) begin(ctx context.Context) error {
 
 // checkFormat marks new servers with our format, and refuses those of a newer lookout.
 func (s *Store) checkFormat(ctx context.Context) error {
-	set := plain("setnx", s.keys.format(), schema)
+	set := plain("setnx", s.keys.format(), clearSchema)
 	get := plain("get", s.keys.format())
 	if err := s.servers.write(ctx, set, get); err != nil {
 		return err
@@ -161,6 +170,99 @@ func (s *Store) checkFormat(ctx context.Context) error {
 	}
 	if is > schema {
 		return fmt.Errorf("it was written by a newer lookout (its format is %d, this one knows %d): use that version", is, schema)
+	}
+	return nil
+}
+
+// admit finds out how the store is kept, and keeps what follows from it. Of
+// several processes that open a new store at once, the first decides.
+func (s *Store) admit(ctx context.Context) error {
+	get := plain("get", s.keys.sealing())
+	used := plain("hlen", s.keys.gathered())
+	asks := []*command{get, used}
+	asks = append(asks, everySlot(func(sl slot) *command { return plain("scard", s.keys.services(sl)) })...)
+	asks = append(asks, everySlot(func(sl slot) *command { return plain("scard", s.keys.drawers(sl)) })...)
+	if err := s.servers.read(ctx, asks...); err != nil {
+		return err
+	}
+	was, err := stateOf(get)
+	if err != nil {
+		return err
+	}
+	empty := true
+	for _, c := range asks[1:] {
+		n, _ := c.done.Int64()
+		empty = empty && n == 0
+	}
+	for {
+		var is vault.State
+		if s.vault, is, err = s.options.Keys.Admit(was, empty); err != nil {
+			return err
+		}
+		if s.kept.Store(&is); is == was {
+			return nil
+		}
+		if was, err = s.setState(ctx, was, is); err != nil {
+			return err
+		}
+	}
+}
+
+func stateOf(c *command) (state vault.State, err error) {
+	text, err := c.done.Text()
+	if err != nil {
+		return state, nil // nothing was said yet
+	}
+	return decode[vault.State](text)
+}
+
+// setState keeps how the store is kept, if that is as the caller knows it, and
+// gives how it is then.
+func (s *Store) setState(ctx context.Context, was, is vault.State) (vault.State, error) {
+	text, err := json.Marshal(is)
+	if err != nil {
+		return was, err
+	}
+	if is.Kept != vault.Clear { // lookouts that know no encryption must not read it
+		if err := s.servers.write(ctx, plain("set", s.keys.format(), schema)); err != nil {
+			return was, err
+		}
+	}
+	if was.Kept == vault.Unsaid {
+		err = s.servers.write(ctx, plain("setnx", s.keys.sealing(), text))
+	} else {
+		err = s.servers.write(ctx, plain("set", s.keys.sealing(), text))
+	}
+	get := plain("get", s.keys.sealing())
+	if err == nil {
+		err = s.servers.read(ctx, get)
+	}
+	if err != nil {
+		return was, err
+	}
+	return stateOf(get)
+}
+
+// Encryption says how the store is kept.
+func (s *Store) Encryption() vault.State { return *s.kept.Load() }
+
+// stillKept looks whether the store is kept as it was when it was opened. What says
+// so is written again where a fail-over has lost it.
+func (s *Store) stillKept(ctx context.Context) error {
+	opened := s.kept.Load()
+	if opened == nil {
+		return nil // it is being opened
+	}
+	text, err := json.Marshal(opened)
+	if err != nil {
+		return err
+	}
+	get := plain("get", s.keys.sealing())
+	if err := s.servers.write(ctx, plain("setnx", s.keys.sealing(), text), get); err != nil {
+		return err
+	}
+	if is, err := stateOf(get); err != nil || is != *s.kept.Load() {
+		return errors.Join(errors.New("it was encrypted since this lookout has opened it: start lookout again"), err)
 	}
 	return nil
 }

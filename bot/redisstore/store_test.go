@@ -3,11 +3,15 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"lookout/bot"
 	"lookout/bot/storetest"
+	"lookout/bot/vault"
 )
 
 // prefixes keeps the stores of one server apart.
@@ -33,10 +37,12 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, harness("redis://"+server.Addr, Options{}))
 }
 
+// This run of the suite is on a store that is encrypted.
 func TestConformanceOnACluster(t *testing.T) {
 	t.Parallel()
 	_, url := aCluster(t, 3, nil)
-	storetest.Run(t, harness(url, Options{}))
+	_, v := storetest.Keys(t)
+	storetest.Run(t, harness(url, Options{Keys: vault.Opening{Vault: v}}))
 }
 
 // The suite runs on a master that the Sentinels name, and again on the one that
@@ -48,6 +54,55 @@ func TestConformanceWithSentinels(t *testing.T) {
 	t.Run("Before", func(t *testing.T) { storetest.Run(t, h) })
 	w.failOver(t)
 	t.Run("After", func(t *testing.T) { storetest.Run(t, h) })
+}
+
+func TestSealed(t *testing.T) {
+	server := storetest.StartRedis(t)
+	storetest.RunSealed(t, func(t *testing.T) storetest.Place {
+		own := fmt.Sprintf("t%d", prefixes.Add(1))
+		return storetest.Place{
+			Open: func(o vault.Opening) (storetest.Sealable, error) {
+				s, err := Open(context.Background(), fmt.Sprintf("redis://%s?prefix=%s", server.Addr, own), Options{Keys: o})
+				if err != nil {
+					return nil, err
+				}
+				return s, nil
+			},
+			Bytes: func(t *testing.T) []byte { return everyByte(t, server, own) },
+		}
+	})
+}
+
+// everyByte is what the server holds under a prefix, and what stands in its file
+// after it was written anew.
+func everyByte(t *testing.T, server *storetest.Redis, prefix string) []byte {
+	c := client(t, server.Addr)
+	var all strings.Builder
+	keys := c.Scan(t.Context(), 0, prefix+":*", 1000).Iterator()
+	for keys.Next(t.Context()) {
+		k := keys.Val()
+		fmt.Fprintln(&all, k, c.Get(t.Context(), k).Val(), c.HGetAll(t.Context(), k).Val(), c.LRange(t.Context(), k, 0, -1).Val(), c.SMembers(t.Context(), k).Val(), c.ZRange(t.Context(), k, 0, -1).Val())
+	}
+	if err := keys.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; { // another may be under way
+		from := server.Said()
+		done = c.BgRewriteAOF(t.Context()).Err() == nil
+		server.Await(t, "Background AOF rewrite finished successfully", from)
+	}
+	files, err := filepath.Glob(filepath.Join(server.Dir, "appendonlydir", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(data)
+	}
+	return []byte(all.String())
 }
 
 func TestMove(t *testing.T) {

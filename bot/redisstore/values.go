@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,10 @@ func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, 
 	defer leave()
 	ctx, cancel := whole(ctx)
 	defer cancel()
+	key, value, err = s.vault.SealValue(drawer, key, value)
+	if err != nil {
+		return unavailable(err)
+	}
 	name := valueName(drawer, key)
 	sl := slotOf(name)
 	return s.servers.write(ctx, scriptPut.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl), s.keys.drawers(sl)},
@@ -25,15 +30,16 @@ func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, 
 }
 
 // live takes a value as it is kept apart; one that has expired is not there.
-func live(text string, now time.Time) ([]byte, error) {
-	until, value, ok := strings.Cut(text, "\n")
+func (s *Store) live(drawer, name, text string, now time.Time) (key string, value []byte, err error) {
+	until, kept, ok := strings.Cut(text, "\n")
 	if !ok {
-		return nil, bot.ErrNotFound
+		return "", nil, bot.ErrNotFound
 	}
 	if ms := atoi(until); ms != 0 && ms <= now.UnixMilli() {
-		return nil, bot.ErrNotFound
+		return "", nil, bot.ErrNotFound
 	}
-	return []byte(value), nil
+	key, value, err = s.vault.OpenValue(drawer, name, []byte(kept))
+	return key, value, unavailable(err)
 }
 
 // Value gives a value that has not expired.
@@ -43,12 +49,14 @@ func (s *Store) Value(ctx context.Context, drawer, key string, now time.Time) ([
 		return nil, err
 	}
 	defer leave()
+	key = s.vault.ValueName(drawer, key)
 	get := plain("hget", s.keys.values(slotOf(valueName(drawer, key)), drawer), key)
 	if err := s.servers.read(ctx, get); err != nil {
 		return nil, err
 	}
 	text, _ := get.done.Text()
-	return live(text, now)
+	_, value, err := s.live(drawer, key, text, now)
+	return value, err
 }
 
 // TakeValue reads and removes a value in one step.
@@ -60,6 +68,7 @@ func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time
 	defer leave()
 	ctx, cancel := whole(ctx)
 	defer cancel()
+	key = s.vault.ValueName(drawer, key)
 	name := valueName(drawer, key)
 	sl := slotOf(name)
 	take := scriptTake.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl)}, key, name)
@@ -67,7 +76,8 @@ func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time
 		return nil, err
 	}
 	text, _ := take.done.Text()
-	return live(text, now)
+	_, value, err := s.live(drawer, key, text, now)
+	return value, err
 }
 
 // Values gives every value of a drawer that has not expired.
@@ -83,9 +93,12 @@ func (s *Store) Values(ctx context.Context, drawer string, now time.Time) (map[s
 	}
 	out := make(map[string][]byte)
 	for _, c := range get {
-		for key, text := range pairs(c) {
-			if value, err := live(text, now); err == nil {
+		for name, text := range pairs(c) {
+			switch key, value, err := s.live(drawer, name, text, now); {
+			case err == nil:
 				out[key] = value
+			case !errors.Is(err, bot.ErrNotFound):
+				return nil, err
 			}
 		}
 	}
@@ -101,6 +114,7 @@ func (s *Store) DeleteValue(ctx context.Context, drawer, key string) error {
 	defer leave()
 	ctx, cancel := whole(ctx)
 	defer cancel()
+	key = s.vault.ValueName(drawer, key)
 	name := valueName(drawer, key)
 	sl := slotOf(name)
 	return s.servers.write(ctx, scriptTake.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl)}, key, name))

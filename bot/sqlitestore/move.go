@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 var _ bot.Portable = (*Store)(nil)
@@ -33,8 +33,8 @@ func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
 	}
 	w := bot.Whole{Version: rec.Version, Record: rec}
 	w.Record.Version, w.Record.Rows = 0, nil
-	rows, err := s.read.QueryContext(ctx, "SELECT row FROM queue WHERE patient = ?", patient)
-	if w.Rows, err = collect(rows, err, decode[bot.Row]); err != nil {
+	rows, err := s.read.QueryContext(ctx, "SELECT id, row FROM queue WHERE patient = ?", patient)
+	if w.Rows, err = collect(rows, err, s.scanRow); err != nil {
 		return w, err
 	}
 	slices.SortFunc(w.Rows, func(a, b bot.Row) int { return byNumber(a.ID, b.ID, bot.RowMark) })
@@ -46,7 +46,7 @@ func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
 		return w, err
 	}
 	out, err := s.read.QueryContext(ctx, "SELECT "+outgoingColumns+" FROM outgoing WHERE id > ?1 || '-m' AND id < ?1 || '-n'", patient)
-	if w.Messages, err = collect(out, err, scanOutgoing); err != nil {
+	if w.Messages, err = collect(out, err, s.scanOutgoing); err != nil {
 		return w, err
 	}
 	slices.SortFunc(w.Messages, func(a, b bot.Outgoing) int { return byNumber(a.ID, b.ID, bot.MessageMark) })
@@ -81,7 +81,7 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	record, err := json.Marshal(&w.Record)
+	record, err := s.vault.Encode(vault.RecordPlace(w.Record.Patient.ID), &w.Record)
 	if err != nil {
 		return fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 	}
@@ -89,16 +89,16 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 		bg := context.Background()
 		p := &w.Record.Patient
 		rowed := min(len(w.Rows), 1)
-		done, err := s.write.ExecContext(bg, `INSERT INTO patients (id, service, version, next_wake, seq, rowed, record, nhs, birth)
-			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1)`,
-			p.ID, p.Service, w.Version, nextWake(w.Record.Wakes), len(w.Entries), rowed, record, nullable(p.NHSNumber), nullable(p.BirthDate))
+		done, err := s.write.ExecContext(bg, `INSERT INTO patients (id, service, version, next_wake, seq, rowed, record)
+			SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM patients WHERE id = ?1)`,
+			p.ID, p.Service, w.Version, nextWake(w.Record.Wakes), len(w.Entries), rowed, record)
 		if err != nil {
 			return err
 		}
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return cmp.Or(err, bot.ErrConflict)
 		}
-		if err := s.putWho(bg, p, whoIs(p)); err != nil {
+		if err := s.putWho(bg, p, s.whoIs(p)); err != nil {
 			return err
 		}
 		for i, a := range p.Addresses {
@@ -106,7 +106,7 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 				break
 			}
 			_, err := s.write.ExecContext(bg, "UPDATE addresses SET n = ?5 WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4",
-				p.Service, a.Channel, a.At, p.ID, placed(int64(w.Places[i]), 32, p.ID+a.Channel+a.At))
+				p.Service, a.Channel, s.blindAt(a), p.ID, placed(int64(w.Places[i]), 32, p.ID+a.Channel+a.At))
 			if err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func (s *Store) importJournal(ctx context.Context, w *bot.Whole) error {
 	last := 0
 	for part := range slices.Chunk(w.Entries, journalLine) {
 		last += len(part)
-		text, err := json.Marshal(part)
+		text, err := s.vault.Encode(vault.EntryPlace(w.Record.Patient.ID), part)
 		if err != nil {
 			return err
 		}
@@ -131,8 +131,12 @@ func (s *Store) importJournal(ctx context.Context, w *bot.Whole) error {
 			return err
 		}
 	}
+	none, err := s.vault.Encode(vault.EntryPlace(w.Record.Patient.ID), []bot.Entry{})
+	if err != nil {
+		return err
+	}
 	for _, key := range w.Keys { // lines without entries, before the first
-		if _, err := s.write.ExecContext(ctx, line, w.Record.Patient.ID, 0, key, []byte("[]")); err != nil {
+		if _, err := s.write.ExecContext(ctx, line, w.Record.Patient.ID, 0, key, none); err != nil {
 			return err
 		}
 	}
@@ -141,7 +145,7 @@ func (s *Store) importJournal(ctx context.Context, w *bot.Whole) error {
 
 func (s *Store) importRows(ctx context.Context, rows []bot.Row) error {
 	for i := range rows {
-		text, err := json.Marshal(&rows[i])
+		text, err := s.vault.Encode(vault.RowPlace(rows[i].ID), &rows[i])
 		if err != nil {
 			return err
 		}
@@ -155,13 +159,13 @@ func (s *Store) importRows(ctx context.Context, rows []bot.Row) error {
 func (s *Store) importMessages(ctx context.Context, messages []bot.Outgoing) error {
 	for i := range messages {
 		o := &messages[i]
-		text, err := json.Marshal(o)
+		text, err := s.vault.Encode(vault.MessagePlace(o.ID), o)
 		if err != nil {
 			return err
 		}
 		_, err = s.write.ExecContext(ctx, `INSERT INTO outgoing (n, id, channel, recipient, priority, not_before, created, state, fence, attempts, lease_until, unsettled,
 			settled_at, carrier_id, code, message) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			placed(millis(o.CreatedAt), 20, o.ID), o.ID, o.To.Channel, o.To.At, int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), stateNumber(o.State), o.Fence,
+			placed(millis(o.CreatedAt), 20, o.ID), o.ID, o.To.Channel, s.blindAt(o.To), int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), stateNumber(o.State), o.Fence,
 			o.Attempts, millis(o.LeaseUntil), o.Unsettled, millis(o.SettledAt), nullable(o.CarrierID), nullable(o.Code), text)
 		if err != nil {
 			return err
@@ -184,13 +188,20 @@ func (s *Store) Drawer(ctx context.Context, drawer string) ([]bot.StoredValue, e
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	found, err := s.read.QueryContext(ctx, "SELECT key, value, expires FROM drawers WHERE drawer = ? ORDER BY key", drawer)
-	return collect(found, err, func(scan func(...any) error) (v bot.StoredValue, err error) {
+	found, err := s.read.QueryContext(ctx, "SELECT key, value, expires FROM drawers WHERE drawer = ?", drawer)
+	all, err := collect(found, err, func(scan func(...any) error) (v bot.StoredValue, err error) {
+		var name string
+		var kept []byte
 		var until sql.NullInt64
-		err = scan(&v.Key, &v.Value, &until)
+		if err := scan(&name, &kept, &until); err != nil {
+			return v, err
+		}
 		if until.Valid {
 			v.Expires = time.UnixMilli(until.Int64).UTC()
 		}
+		v.Key, v.Value, err = s.vault.OpenValue(drawer, name, kept)
 		return v, err
 	})
+	slices.SortFunc(all, func(a, b bot.StoredValue) int { return cmp.Compare(a.Key, b.Key) })
+	return all, err
 }

@@ -3,7 +3,6 @@ package sqlitestore
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 	"lookout/flows/triage"
 )
 
@@ -20,17 +20,17 @@ type readStatements struct {
 	at, load, rows, due, seen, journal, row, outgoing, byCarrier, value *sql.Stmt
 }
 
-const outgoingColumns = `state, fence, attempts, lease_until, unsettled, not_before, coalesce(carrier_id, ''), coalesce(code, ''), settled_at, message`
+const outgoingColumns = `id, state, fence, attempts, lease_until, unsettled, not_before, coalesce(carrier_id, ''), coalesce(code, ''), settled_at, message`
 
 func (st *readStatements) prepare(ctx context.Context, db *sql.DB) error {
 	for text, to := range map[string]**sql.Stmt{
 		"SELECT patient FROM addresses WHERE service = ? AND channel = ? AND at = ? ORDER BY n":       &st.at,
 		"SELECT version, rowed, record FROM patients WHERE id = ?":                                    &st.load,
-		"SELECT row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":                    &st.rows,
+		"SELECT id, row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":                &st.rows,
 		"SELECT id, next_wake FROM patients WHERE next_wake <= ? ORDER BY next_wake, n LIMIT ?":       &st.due,
 		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                         &st.seen,
 		"SELECT seq, entries FROM journal WHERE patient = ? AND seq > ? ORDER BY seq":                 &st.journal,
-		"SELECT row FROM queue WHERE id = ?":                                                          &st.row,
+		"SELECT id, row FROM queue WHERE id = ?":                                                      &st.row,
 		"SELECT " + outgoingColumns + " FROM outgoing WHERE id = ?":                                   &st.outgoing,
 		"SELECT " + outgoingColumns + " FROM outgoing WHERE carrier_id = ? ORDER BY n LIMIT 1":        &st.byCarrier,
 		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)": &st.value,
@@ -59,7 +59,7 @@ func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) (
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	found, err := s.reads.at.QueryContext(ctx, service, a.Channel, a.At)
+	found, err := s.reads.at.QueryContext(ctx, service, a.Channel, s.blindAt(a))
 	return collect(found, err, func(scan func(...any) error) (id string, err error) {
 		err = scan(&id)
 		return id, err
@@ -83,13 +83,20 @@ func collect[T any](found *sql.Rows, err error, one func(scan func(...any) error
 	return out, unavailable(found.Err())
 }
 
-// decode reads one JSON column.
-func decode[T any](scan func(...any) error) (x T, err error) {
-	var text []byte
-	if err := scan(&text); err != nil {
-		return x, err
+// decode reads something's id and its JSON, from its place.
+func decode[T any](s *Store, place func(id string) string) func(scan func(...any) error) (T, error) {
+	return func(scan func(...any) error) (x T, err error) {
+		var id string
+		var text []byte
+		if err := scan(&id, &text); err != nil {
+			return x, err
+		}
+		return vault.Decode[T](s.vault, place(id), text)
 	}
-	return x, json.Unmarshal(text, &x)
+}
+
+func (s *Store) scanRow(scan func(...any) error) (bot.Row, error) {
+	return decode[bot.Row](s, vault.RowPlace)(scan)
 }
 
 // Load gives a patient's record as of the last commit.
@@ -120,7 +127,7 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	if err := found.Scan(&version, &rowed, &text); err != nil {
 		return bot.Record{}, unavailable(err)
 	}
-	if err := json.Unmarshal(text, &rec); err != nil {
+	if rec, err = vault.Decode[bot.Record](s.vault, vault.RecordPlace(patient), text); err != nil {
 		return bot.Record{}, unavailable(err)
 	}
 	rec.Version = version
@@ -129,7 +136,7 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	}
 	if rowed {
 		rows, err := s.reads.rows.QueryContext(ctx, patient)
-		if rec.Rows, err = collect(rows, err, decode[bot.Row]); err != nil {
+		if rec.Rows, err = collect(rows, err, s.scanRow); err != nil {
 			return bot.Record{}, err
 		}
 	}
@@ -177,8 +184,8 @@ func (s *Store) Journal(ctx context.Context, patient string, after int64, limit 
 		if err := found.Scan(&last, &text); err != nil {
 			return nil, unavailable(err)
 		}
-		var entries []bot.Entry
-		if err := json.Unmarshal(text, &entries); err != nil {
+		entries, err := vault.Decode[[]bot.Entry](s.vault, vault.EntryPlace(patient), text)
+		if err != nil {
 			return nil, unavailable(err)
 		}
 		for i := range entries {
@@ -199,7 +206,7 @@ func (s *Store) Row(ctx context.Context, id string) (bot.Row, error) {
 	if err := s.open(ctx); err != nil {
 		return bot.Row{}, err
 	}
-	row, err := decode[bot.Row](s.reads.row.QueryRowContext(ctx, id).Scan)
+	row, err := s.scanRow(s.reads.row.QueryRowContext(ctx, id).Scan)
 	return row, unavailable(err)
 }
 
@@ -213,7 +220,7 @@ func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 	}
 	var out []bot.Row
 	skip := f.Skip
-	for _, part := range parts(f) {
+	for _, part := range s.parts(f) {
 		if len(out) == f.Limit {
 			break
 		}
@@ -229,7 +236,7 @@ func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 		}
 		args := append(part.args, f.Limit-len(out), skip)
 		found, err := s.read.QueryContext(ctx, part.list()+" LIMIT ? OFFSET ?", args...)
-		rows, err := collect(found, err, decode[bot.Row])
+		rows, err := collect(found, err, s.scanRow)
 		if err != nil {
 			return nil, err
 		}
@@ -244,7 +251,7 @@ func (s *Store) Count(ctx context.Context, f bot.QueueFilter) (int, error) {
 		return 0, err
 	}
 	all := 0
-	for _, part := range parts(f) {
+	for _, part := range s.parts(f) {
 		n, err := s.count(ctx, part)
 		if err != nil {
 			return 0, err
@@ -275,14 +282,14 @@ func (p part) list() string {
 	if p.long {
 		state = " AND +state"
 	}
-	return "SELECT row FROM queue " + p.by + " WHERE " + p.where + state + p.states + " ORDER BY " + p.order
+	return "SELECT id, row FROM queue " + p.by + " WHERE " + p.where + state + p.states + " ORDER BY " + p.order
 }
 func (p part) counted() string {
 	return "SELECT count(*) FROM queue WHERE " + p.where + " AND state" + p.states
 }
 
 // parts takes a filter apart. What it asks of one kind of row leaves the other out.
-func parts(f bot.QueueFilter) []part {
+func (s *Store) parts(f bot.QueueFilter) []part {
 	if len(f.States) == 0 {
 		f.States = []bot.RowState{bot.Open, bot.Claimed}
 	}
@@ -297,14 +304,14 @@ func parts(f bot.QueueFilter) []part {
 			and(p, "service = ?", f.Service)
 		}
 		if f.Concern != "" {
-			and(p, "concern = ?", f.Concern)
+			and(p, "concern = ?", s.vault.Blind("concern", f.Concern))
 		}
 		if f.Patient != "" {
 			and(p, "patient = ?", f.Patient)
 		}
 	}
 	if f.Holder != "" {
-		and(&live, "holder <> '' AND holder = ?", f.Holder)
+		and(&live, "holder <> '' AND holder = ?", s.vault.Blind("holder", f.Holder))
 		live.by = "INDEXED BY queue_holder"
 	}
 	if !f.DueBefore.IsZero() {
@@ -332,19 +339,21 @@ func parts(f bot.QueueFilter) []part {
 	return out
 }
 
-func scanOutgoing(scan func(...any) error) (bot.Outgoing, error) {
+func (s *Store) scanOutgoing(scan func(...any) error) (bot.Outgoing, error) {
 	var (
 		o                           bot.Outgoing
+		id                          string
 		state, attempts             int
 		fence, lease, from, settled int64
 		unsettled                   bool
 		carrier, code               string
 		message                     []byte
 	)
-	if err := scan(&state, &fence, &attempts, &lease, &unsettled, &from, &carrier, &code, &settled, &message); err != nil {
+	if err := scan(&id, &state, &fence, &attempts, &lease, &unsettled, &from, &carrier, &code, &settled, &message); err != nil {
 		return o, err
 	}
-	if err := json.Unmarshal(message, &o); err != nil {
+	o, err := vault.Decode[bot.Outgoing](s.vault, vault.MessagePlace(id), message)
+	if err != nil {
 		return o, err
 	}
 	o.State, o.Fence, o.Attempts, o.Unsettled = states[state], fence, attempts, unsettled
@@ -358,7 +367,7 @@ func (s *Store) Outgoing(ctx context.Context, id string) (bot.Outgoing, error) {
 	if err := s.open(ctx); err != nil {
 		return bot.Outgoing{}, err
 	}
-	o, err := scanOutgoing(s.reads.outgoing.QueryRowContext(ctx, id).Scan)
+	o, err := s.scanOutgoing(s.reads.outgoing.QueryRowContext(ctx, id).Scan)
 	return o, unavailable(err)
 }
 
@@ -367,7 +376,7 @@ func (s *Store) OutgoingByCarrier(ctx context.Context, carrierID string) (bot.Ou
 	if err := s.open(ctx); err != nil {
 		return bot.Outgoing{}, err
 	}
-	o, err := scanOutgoing(s.reads.byCarrier.QueryRowContext(ctx, carrierID).Scan)
+	o, err := s.scanOutgoing(s.reads.byCarrier.QueryRowContext(ctx, carrierID).Scan)
 	return o, unavailable(err)
 }
 
@@ -399,14 +408,16 @@ func (s *Store) findIDs(ctx context.Context, service, query string, limit int) (
 	q := bot.ParseSearch(query)
 	switch {
 	case q.BirthDate != "":
-		found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE birth = ? AND service = ? ORDER BY n LIMIT ?", q.BirthDate, service, limit)
+		found, err := s.read.QueryContext(ctx, "SELECT id FROM patients WHERE birth = ? AND service = ? ORDER BY n LIMIT ?", s.vault.Blind("birth", q.BirthDate), service, limit)
 		return collect(found, err, id)
 	case q.Digits != "":
 		found, err := s.read.QueryContext(ctx, `SELECT id FROM patients WHERE nhs = ?1 AND service = ?2
-			UNION SELECT patient FROM addresses WHERE service = ?2 AND channel = 'sms' AND at = ?3 LIMIT ?4`, q.Digits, service, q.Phone, limit)
+			UNION SELECT patient FROM addresses WHERE service = ?2 AND channel = 'sms' AND at = ?3 LIMIT ?4`, s.vault.Blind("nhs", q.Digits), service, s.blindAt(bot.Address{Channel: "sms", At: q.Phone}), limit)
 		return collect(found, err, id)
 	case len(q.Words) == 0:
 		return nil, nil
+	case s.vault != nil:
+		return s.findSealed(ctx, service, q.Words, limit)
 	}
 	// Every word must begin a part of her name.
 	var where []string
@@ -419,14 +430,49 @@ func (s *Store) findIDs(ctx context.Context, service, query string, limit int) (
 	return collect(found, err, id)
 }
 
+// findSealed finds people by the marks of what their names must begin with, and
+// then opens the names of those, until it has enough.
+func (s *Store) findSealed(ctx context.Context, service string, words []string, limit int) ([]string, error) {
+	query := "SELECT n.patient, c.card FROM names n JOIN cards c ON c.patient = n.patient WHERE n.service = ?1 AND n.part = ?2"
+	args := []any{service}
+	for i, w := range words {
+		marks := s.vault.Begins(w)
+		args = append(args, marks[len(marks)-1]) // the longest says most
+		if i > 0 {
+			query += fmt.Sprintf(" AND EXISTS (SELECT 1 FROM names WHERE service = ?1 AND part = ?%d AND patient = n.patient)", len(args))
+		}
+	}
+	rows, err := s.read.QueryContext(ctx, query+" ORDER BY n.patient", args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer rows.Close()
+	var found []string
+	for len(found) < limit && rows.Next() {
+		var id string
+		var card sql.RawBytes
+		if err := rows.Scan(&id, &card); err != nil {
+			return nil, unavailable(err)
+		}
+		parts, err := vault.Decode[[]string](s.vault, vault.CardPlace(id), card)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		if bot.NamedSo(parts, words) {
+			found = append(found, id)
+		}
+	}
+	return found, unavailable(rows.Err())
+}
+
 // Patients lists people by id.
 func (s *Store) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	found, err := s.read.QueryContext(ctx, "SELECT record FROM patients WHERE service = ? AND id > ? ORDER BY id LIMIT ?", service, after, limit)
+	found, err := s.read.QueryContext(ctx, "SELECT id, record FROM patients WHERE service = ? AND id > ? ORDER BY id LIMIT ?", service, after, limit)
 	return collect(found, err, func(scan func(...any) error) (bot.Patient, error) {
-		rec, err := decode[bot.Record](scan)
+		rec, err := decode[bot.Record](s, vault.RecordPlace)(scan)
 		return rec.Patient, err
 	})
 }
@@ -443,7 +489,7 @@ func (s *Store) AuditLog(ctx context.Context, after int64, limit int) ([]bot.Aud
 		if err := scan(&n, &text); err != nil {
 			return e, err
 		}
-		err = json.Unmarshal(text, &e)
+		e, err = vault.Decode[bot.AuditEntry](s.vault, vault.AuditPlace, text)
 		e.Seq = n
 		return e, err
 	})
@@ -454,8 +500,12 @@ func (s *Store) Value(ctx context.Context, drawer, key string, now time.Time) ([
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	var value []byte
-	err := s.reads.value.QueryRowContext(ctx, drawer, key, millis(now)).Scan(&value)
+	var kept []byte
+	name := s.vault.ValueName(drawer, key)
+	if err := s.reads.value.QueryRowContext(ctx, drawer, name, millis(now)).Scan(&kept); err != nil {
+		return nil, unavailable(err)
+	}
+	_, value, err := s.vault.OpenValue(drawer, name, kept)
 	return value, unavailable(err)
 }
 
@@ -471,9 +521,13 @@ func (s *Store) Values(ctx context.Context, drawer string, now time.Time) (map[s
 	defer found.Close()
 	out := make(map[string][]byte)
 	for found.Next() {
-		var key string
-		var value []byte
-		if err := found.Scan(&key, &value); err != nil {
+		var name string
+		var kept []byte
+		if err := found.Scan(&name, &kept); err != nil {
+			return nil, unavailable(err)
+		}
+		key, value, err := s.vault.OpenValue(drawer, name, kept)
+		if err != nil {
 			return nil, unavailable(err)
 		}
 		out[key] = value

@@ -22,6 +22,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 //go:embed migrations/*.sql
@@ -47,6 +49,9 @@ type Store struct {
 	write *sql.DB // one connection, used by the writer goroutine only
 	stmt  statements
 	reads readStatements
+	vault *vault.Vault // nil: everything is kept in the clear
+	path  string
+	state vault.State
 
 	mu     sync.RWMutex // held for reading while handing a job over; for writing to close
 	closed bool
@@ -56,22 +61,31 @@ type Store struct {
 
 var _ bot.Store = (*Store)(nil)
 
-// Open opens the file, making it and its folder when they are not there, and
+// Open opens a file that is kept in the clear, see [OpenWith].
+func Open(ctx context.Context, path string) (*Store, error) {
+	return OpenWith(ctx, path, vault.Opening{})
+}
+
+// OpenWith opens the file, making it and its folder when they are not there, and
 // brings its tables up to date. Before an upgrade it puts a copy of the file
 // beside it (PATH.before-N). The file is readable by its owner only.
-func Open(ctx context.Context, path string) (*Store, error) {
+func OpenWith(ctx context.Context, path string, o vault.Opening) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("sqlite store: the path is empty: write it like sqlite:/var/lib/lookout/lookout.db")
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
+	var shared error
+	if o.Encrypt {
+		shared = probe(ctx, path)
+	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	file.Close()
-	s := &Store{jobs: make(chan *job, 1024), done: make(chan struct{})}
+	s := &Store{path: path, jobs: make(chan *job, 1024), done: make(chan struct{})}
 	if s.write, err = sql.Open("sqlite", dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
@@ -81,7 +95,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	}
 	s.read.SetMaxOpenConns(4)
 	s.read.SetMaxIdleConns(4)
-	if err := s.prepare(ctx, path); err != nil {
+	if err := s.prepare(ctx, o, shared); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite store: %w", err), s.read.Close(), s.write.Close())
 	}
 	go s.writer()
@@ -111,7 +125,7 @@ func dsn(path string, readOnly bool) string {
 // oldestSQLite is the first version without the WAL-reset corruption of 3.7.0 to 3.51.2.
 const oldestSQLite = "3.51.3"
 
-func (s *Store) prepare(ctx context.Context, path string) error {
+func (s *Store) prepare(ctx context.Context, o vault.Opening, shared error) error {
 	var version string
 	if err := s.write.QueryRowContext(ctx, "SELECT sqlite_version()").Scan(&version); err != nil {
 		return err
@@ -119,7 +133,10 @@ func (s *Store) prepare(ctx context.Context, path string) error {
 	if older(version, oldestSQLite) {
 		return fmt.Errorf("SQLite %s can corrupt its log: at least %s is needed", version, oldestSQLite)
 	}
-	if err := s.migrate(ctx, path); err != nil {
+	if err := s.migrate(ctx, s.path); err != nil {
+		return err
+	}
+	if err := s.admit(ctx, o, shared); err != nil {
 		return err
 	}
 	if err := s.stmt.prepare(ctx, s.write); err != nil {
@@ -127,6 +144,59 @@ func (s *Store) prepare(ctx context.Context, path string) error {
 	}
 	return s.reads.prepare(ctx, s.read)
 }
+
+// admit finds out how the file is kept, and keeps what follows from it. shared is
+// why the file cannot be encrypted now: others have it open.
+func (s *Store) admit(ctx context.Context, o vault.Opening, shared error) error {
+	tx, err := s.write.BeginTx(ctx, nil) // alone: two that open a new file come to the same
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var was vault.State
+	var text []byte
+	switch err := tx.QueryRowContext(ctx, "SELECT state FROM sealing").Scan(&text); {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return err
+	default:
+		if err := json.Unmarshal(text, &was); err != nil {
+			return err
+		}
+	}
+	var used bool
+	if err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM patients) OR EXISTS (SELECT 1 FROM drawers) OR EXISTS (SELECT 1 FROM audit)").Scan(&used); err != nil {
+		return err
+	}
+	if s.vault, s.state, err = o.Admit(was, !used); err != nil {
+		return err
+	}
+	if s.state.Kept == vault.Begun && shared != nil {
+		return shared
+	}
+	if s.state == was {
+		return nil
+	}
+	if err := setState(ctx, tx, s.state); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// setState keeps how the file is kept.
+func setState(ctx context.Context, to interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, state vault.State) error {
+	text, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	_, err = to.ExecContext(ctx, "INSERT INTO sealing (one, state) VALUES (1, ?1) ON CONFLICT (one) DO UPDATE SET state = ?1", text)
+	return err
+}
+
+// Encryption says how the file is kept.
+func (s *Store) Encryption() vault.State { return s.state }
 
 // older compares dotted versions.
 func older(a, b string) bool {

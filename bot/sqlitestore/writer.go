@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/bot/vault"
 )
 
 // job is one caller's writing. run executes statements on the writer's
@@ -114,13 +115,13 @@ func plain(err error) bool {
 
 // statements are those of the writer's connection.
 type statements struct {
-	begin, commit                                         *sql.Stmt
-	updatePatient, movePatient, insertPatient             *sql.Stmt
-	seen, setWho                                          *sql.Stmt
-	insertJournal, putRow, insertOutgoing, cancelOutgoing *sql.Stmt
-	dropAddresses, putAddress, dropNames, putName         *sql.Stmt
-	claimable, claim, settle, settleCarrier, receipt      *sql.Stmt
-	insertAudit, putValue, value, deleteValue, sweep      *sql.Stmt
+	begin, commit                                          *sql.Stmt
+	updatePatient, movePatient, insertPatient              *sql.Stmt
+	seen, setWho                                           *sql.Stmt
+	insertJournal, putRow, insertOutgoing, cancelOutgoing  *sql.Stmt
+	dropAddresses, putAddress, dropNames, putName, putCard *sql.Stmt
+	claimable, claim, settle, settleCarrier, receipt       *sql.Stmt
+	insertAudit, putValue, value, deleteValue, sweep       *sql.Stmt
 }
 
 const (
@@ -150,6 +151,7 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 			(SELECT 1 FROM json_each(?2) WHERE value ->> 'channel' = addresses.channel AND value ->> 'at' = addresses.at))`: &st.dropAddresses,
 		`INSERT INTO addresses (service, channel, at, patient) SELECT ?1, ?2, ?3, ?4
 			WHERE NOT EXISTS (SELECT 1 FROM addresses WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4)`: &st.putAddress,
+		"INSERT INTO cards (patient, card) VALUES (?1, ?2) ON CONFLICT (patient) DO UPDATE SET card = ?2": &st.putCard,
 		"DELETE FROM names WHERE patient = ?":                                 &st.dropNames,
 		"INSERT OR IGNORE INTO names (service, part, patient) VALUES (?,?,?)": &st.putName,
 		// What may leave: due, not leased, nothing of the same recipient on its
@@ -192,34 +194,38 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		return err
 	}
 	p := &c.Record.Patient
-	// All encoding happens here, on the caller's time.
-	record, err := json.Marshal(&c.Record)
+	// All encoding and sealing happens here, on the caller's time.
+	record, err := s.vault.Encode(vault.RecordPlace(p.ID), &c.Record)
 	if err != nil {
 		return fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 	}
-	entries, err := json.Marshal(c.Entries)
+	entries, err := s.vault.Encode(vault.EntryPlace(p.ID), c.Entries)
 	if err != nil {
 		return fmt.Errorf("%w: entries: %w", bot.ErrInvalid, err)
 	}
 	rows := make([][]byte, len(c.Rows))
 	for i := range c.Rows {
-		if rows[i], err = json.Marshal(&c.Rows[i]); err != nil {
+		if rows[i], err = s.vault.Encode(vault.RowPlace(c.Rows[i].ID), &c.Rows[i]); err != nil {
 			return fmt.Errorf("%w: row: %w", bot.ErrInvalid, err)
 		}
 	}
 	sends := make([][]byte, len(c.Send))
 	for i := range c.Send {
-		if sends[i], err = json.Marshal(&c.Send[i]); err != nil {
+		if sends[i], err = s.vault.Encode(vault.MessagePlace(c.Send[i].ID), &c.Send[i]); err != nil {
 			return fmt.Errorf("%w: outgoing: %w", bot.ErrInvalid, err)
 		}
 	}
 	audit := make([][]byte, len(c.Audit))
 	for i := range c.Audit {
-		if audit[i], err = json.Marshal(&c.Audit[i]); err != nil {
+		if audit[i], err = s.vault.Encode(vault.AuditPlace, &c.Audit[i]); err != nil {
 			return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 		}
 	}
-	who := whoIs(p)
+	who := s.whoIs(p)
+	recipients := make([]string, len(c.Send))
+	for i := range c.Send {
+		recipients[i] = s.blindAt(c.Send[i].To)
+	}
 	return s.submit(ctx, func() error {
 		bg := context.Background()
 		key := nullable(c.Key)
@@ -240,7 +246,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		}
 		for i := range c.Send {
 			o := &c.Send[i]
-			if _, err := s.stmt.insertOutgoing.ExecContext(bg, o.ID, o.To.Channel, o.To.At, int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), sends[i]); err != nil {
+			if _, err := s.stmt.insertOutgoing.ExecContext(bg, o.ID, o.To.Channel, recipients[i], int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), sends[i]); err != nil {
 				return err
 			}
 		}
@@ -302,7 +308,8 @@ func (s *Store) guard(ctx context.Context, c *bot.Change, record []byte, key any
 
 // writeRow writes a row as it stands.
 func (s *Store) writeRow(ctx context.Context, r *bot.Row, text []byte) error {
-	_, err := s.stmt.putRow.ExecContext(ctx, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), text, r.ClaimedBy, r.Concern)
+	_, err := s.stmt.putRow.ExecContext(ctx, r.ID, r.Service, r.Patient, string(r.State), int(r.Level), millis(r.DueAt), millis(r.OpenedAt), millis(r.ClosedAt), text,
+		s.vault.Blind("holder", r.ClaimedBy), s.vault.Blind("concern", r.Concern))
 	return err
 }
 
@@ -320,29 +327,56 @@ func (s *Store) whyNot(ctx context.Context, key string) error {
 	return bot.ErrConflict
 }
 
+// blindAt stands for where somebody can be reached.
+func (s *Store) blindAt(a bot.Address) string {
+	if s.vault == nil {
+		return a.At
+	}
+	return s.vault.Blind("at", a.Channel+"\x00"+a.At)
+}
+
 // whoIs sums up by what she is found, so that the tables of names and addresses
 // are written only when that changes.
-func whoIs(p *bot.Patient) string {
+func (s *Store) whoIs(p *bot.Patient) string {
 	var b strings.Builder
 	b.WriteString(p.GivenName + "\x00" + p.FamilyName + "\x00" + p.NHSNumber + "\x00" + p.BirthDate)
 	for _, a := range p.Addresses {
 		b.WriteString("\x00" + a.Channel + "\x00" + a.At)
 	}
-	return b.String()
+	return s.vault.Blind("who", b.String())
 }
 
 func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
-	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who, nullable(p.NHSNumber), nullable(p.BirthDate)); err != nil {
+	parts := bot.NameParts(p.GivenName + " " + p.FamilyName)
+	if s.vault != nil {
+		card, err := s.vault.Encode(vault.CardPlace(p.ID), parts)
+		if err != nil {
+			return err
+		}
+		if _, err := s.stmt.putCard.ExecContext(ctx, p.ID, card); err != nil {
+			return err
+		}
+		var marks []string
+		for _, part := range parts {
+			marks = append(marks, s.vault.Begins(part)...)
+		}
+		parts = marks
+	}
+	if _, err := s.stmt.setWho.ExecContext(ctx, p.ID, who, nullable(s.vault.Blind("nhs", p.NHSNumber)), nullable(s.vault.Blind("birth", p.BirthDate))); err != nil {
 		return err
 	}
-	addresses, err := json.Marshal(p.Addresses)
+	at := make([]bot.Address, len(p.Addresses))
+	for i, a := range p.Addresses {
+		at[i] = bot.Address{Channel: a.Channel, At: s.blindAt(a)}
+	}
+	addresses, err := json.Marshal(at)
 	if err != nil {
 		return err
 	}
 	if _, err := s.stmt.dropAddresses.ExecContext(ctx, p.ID, addresses, p.Service); err != nil {
 		return err
 	}
-	for _, a := range p.Addresses {
+	for _, a := range at {
 		if _, err := s.stmt.putAddress.ExecContext(ctx, p.Service, a.Channel, a.At, p.ID); err != nil {
 			return err
 		}
@@ -350,7 +384,7 @@ func (s *Store) putWho(ctx context.Context, p *bot.Patient, who string) error {
 	if _, err := s.stmt.dropNames.ExecContext(ctx, p.ID); err != nil {
 		return err
 	}
-	for _, part := range bot.NameParts(p.GivenName + " " + p.FamilyName) {
+	for _, part := range parts {
 		if _, err := s.stmt.putName.ExecContext(ctx, p.Service, part, p.ID); err != nil {
 			return err
 		}
@@ -394,7 +428,7 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 			if err := found.Scan(&n, &id, &fence, &attempts, &unsettled, &state, &from, &message); err != nil {
 				return errors.Join(err, found.Close())
 			}
-			if err := json.Unmarshal(message, &o); err != nil {
+			if o, err = vault.Decode[bot.Outgoing](s.vault, vault.MessagePlace(id), message); err != nil {
 				return errors.Join(err, found.Close())
 			}
 			// A lease that ran out, or a send whose outcome is not known: it may have gone.
@@ -459,6 +493,7 @@ var erasures = []string{
 	"DELETE FROM patients WHERE id = ?1",
 	"DELETE FROM addresses WHERE patient = ?1",
 	"DELETE FROM names WHERE patient = ?1",
+	"DELETE FROM cards WHERE patient = ?1",
 	"DELETE FROM journal WHERE patient = ?1",
 	"DELETE FROM queue WHERE patient = ?1",
 	"DELETE FROM outgoing WHERE id > ?1 || '-m' AND id < ?1 || '-n'",
@@ -467,7 +502,7 @@ var erasures = []string{
 // Erase removes everything of a patient. Its pages are overwritten; what was in
 // the log goes with its next checkpoint.
 func (s *Store) Erase(ctx context.Context, patient string, version int64, entry bot.AuditEntry) error {
-	text, err := json.Marshal(entry)
+	text, err := s.vault.Encode(vault.AuditPlace, entry)
 	if err != nil {
 		return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 	}
@@ -496,7 +531,7 @@ func (s *Store) Erase(ctx context.Context, patient string, version int64, entry 
 func (s *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 	texts := make([][]byte, len(entries))
 	for i := range entries {
-		text, err := json.Marshal(&entries[i])
+		text, err := s.vault.Encode(vault.AuditPlace, &entries[i])
 		if err != nil {
 			return fmt.Errorf("%w: audit: %w", bot.ErrInvalid, err)
 		}
@@ -521,36 +556,43 @@ func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, 
 	if !expires.IsZero() {
 		until = millis(expires)
 	}
+	name, kept, err := s.vault.SealValue(drawer, key, value)
+	if err != nil {
+		return unavailable(err)
+	}
 	return s.submit(ctx, func() error {
-		_, err := s.stmt.putValue.ExecContext(context.Background(), drawer, key, value, until)
+		_, err := s.stmt.putValue.ExecContext(context.Background(), drawer, name, kept, until)
 		return err
 	})
 }
 
 // TakeValue reads and removes a value in one step.
 func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
-	var value []byte
+	var kept []byte
+	name := s.vault.ValueName(drawer, key)
 	err := s.submit(ctx, func() error {
 		bg := context.Background()
-		value = nil
-		if err := s.stmt.value.QueryRowContext(bg, drawer, key, millis(now)).Scan(&value); errors.Is(err, sql.ErrNoRows) {
+		kept = nil
+		if err := s.stmt.value.QueryRowContext(bg, drawer, name, millis(now)).Scan(&kept); errors.Is(err, sql.ErrNoRows) {
 			return bot.ErrNotFound
 		} else if err != nil {
 			return err
 		}
-		_, err := s.stmt.deleteValue.ExecContext(bg, drawer, key)
+		_, err := s.stmt.deleteValue.ExecContext(bg, drawer, name)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return value, nil
+	_, value, err := s.vault.OpenValue(drawer, name, kept)
+	return value, unavailable(err)
 }
 
 // DeleteValue removes a value; one that is not there is no error.
 func (s *Store) DeleteValue(ctx context.Context, drawer, key string) error {
+	name := s.vault.ValueName(drawer, key)
 	return s.submit(ctx, func() error {
-		_, err := s.stmt.deleteValue.ExecContext(context.Background(), drawer, key)
+		_, err := s.stmt.deleteValue.ExecContext(context.Background(), drawer, name)
 		return err
 	})
 }

@@ -14,14 +14,15 @@ import (
 // rooms is the house: every folder that may hold Go code, and what of lookout it
 // may import. Arrows run one way: cmd → channels, scheduler → bot → content → flows.
 var rooms = map[string][]string{
-	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "channels/api", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/webhook", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
+	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "bot/vault", "channels/api", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/webhook", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
 	"bot":                  {"content", "flows", "flows/triage"},
-	"bot/sqlitestore":      {"bot", "flows/triage"},
-	"bot/redisstore":       {"bot", "flows/triage"},
+	"bot/sqlitestore":      {"bot", "bot/vault", "flows/triage"},
+	"bot/redisstore":       {"bot", "bot/vault", "flows/triage"},
+	"bot/vault":            {},               // it knows bytes and places, nobody and no store
 	"bot/internal/memory":  {"bot", "flows"}, // internal: nobody but the rooms of bot can build on a store that forgets
 	"bot/rehearsal":        {"bot", "bot/internal/memory", "content", "flows", "flows/triage"},
 	"bot/simulate":         {"bot", "bot/internal/memory", "content", "flows", "flows/triage"},
-	"bot/storetest":        {"bot", "flows", "flows/triage"},
+	"bot/storetest":        {"bot", "bot/vault", "flows", "flows/triage"},
 	"flows":                {"flows/triage"},
 	"flows/triage":         {},
 	"content":              {"flows", "flows/triage"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/redisstore"
-	"lookout/bot/sqlitestore"
 	"lookout/channels/desk"
 	"lookout/channels/email"
 	"lookout/channels/sms"
@@ -62,11 +62,18 @@ func (c *doctorCmd) Run(e *env) error {
 		}
 	}
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
-		report("store", storeAnswers(e, path), path)
+		store, err := storeAnswers(e, s, path)
+		report("store", err, path)
+		if err == nil {
+			report("keys", s.keysRight(store), encryptionWished(s, store))
+		}
 		report("disk", diskRoom(filepath.Dir(path)), "at least 1 GB is free")
 	} else if s.checkStore() == nil {
-		good, err := redisAnswers(e, s)
+		good, store, err := redisAnswers(e, s)
 		report("store", err, good)
+		if err == nil {
+			report("keys", s.keysRight(store), encryptionWished(s, store))
+		}
 	}
 	if s.Twilio.AccountSID == "" {
 		report("twilio", errors.New("not checked: there are no credentials"), "")
@@ -99,30 +106,29 @@ func (*doctorCmd) twilio(ctx context.Context, s *settings) error {
 	return nil
 }
 
-// storeAnswers opens the store that is there; the doctor makes none.
-func storeAnswers(e *env, path string) error {
+// storeAnswers opens the store that is there, and closes it again; the doctor makes none.
+func storeAnswers(e *env, s *settings, path string) (keptStore, error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s is not there yet: lookout serve or lookout users add makes it; if it was there before, look for the disk or the volume", path)
+		return nil, fmt.Errorf("%s is not there yet: lookout serve or lookout users add makes it; if it was there before, look for the disk or the volume", path)
 	}
-	store, err := sqlitestore.Open(e.ctx, path)
+	store, err := openStore(e.ctx, s, slog.New(slog.DiscardHandler), e.now)
 	if err != nil {
-		return fmt.Errorf("%w: is the file this user's, and is the disk full?", err)
+		return nil, fmt.Errorf("%w (is the file this user's, and is there room on the disk?)", err)
 	}
 	_, err = store.Stats(e.ctx, e.now())
-	return errors.Join(err, store.Close())
+	return store, errors.Join(err, store.Close())
 }
 
 // redisAnswers says what the servers are and what was accepted of them, or why
 // they must not have patients. The doctor looks even where serve would not begin.
-func redisAnswers(e *env, s *settings) (string, error) {
-	o, err := s.redisOptions()
+func redisAnswers(e *env, s *settings) (string, keptStore, error) {
+	opened, err := openStore(e.ctx, s, slog.New(slog.DiscardHandler), e.now)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	o.Now = e.now
-	store, err := redisstore.Open(e.ctx, s.Store, o)
-	if err != nil {
-		return "", err
+	store, ok := opened.(*redisstore.Store)
+	if !ok {
+		return "", nil, errors.Join(errors.New("it is no Redis store"), opened.Close())
 	}
 	_, err = store.Stats(e.ctx, e.now())
 	st := store.State()
@@ -130,7 +136,7 @@ func redisAnswers(e *env, s *settings) (string, error) {
 	for _, f := range st.Accepted {
 		lines = append(lines, "accepted: "+f.Server+" "+f.Text)
 	}
-	return strings.Join(lines, "\n                "), errors.Join(err, store.Close())
+	return strings.Join(lines, "\n                "), store, errors.Join(err, store.Close())
 }
 
 func mailProbe(ctx context.Context, s *settings) error {

@@ -30,6 +30,7 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" help:"Verify the audit."`
 	Patients patientsCmd `cmd:"" help:"Enrol people from a file, see what a person's plan will send, set when she wishes to be texted."`
 	Simulate simulateCmd `cmd:"" help:"Run made-up patients through months in seconds: the queue, the cost and the nurse hours to expect."`
+	Keys     keysCmd     `cmd:"" help:"Make and rotate the keyset that encrypts the store, and encrypt the store with it."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring everything from one store to another, a file or Redis, and compare the two."`
 	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
 }

@@ -13,7 +13,7 @@ import (
 type migrateCmd struct {
 	From     string `required:"" help:"The store that has everything." placeholder:"STORE"`
 	To       string `required:"" help:"The store that shall have it: empty, or what an earlier try has left." placeholder:"STORE"`
-	Settings string `help:"The settings file, for what it says of Redis." default:"lookout.yaml" placeholder:"FILE"`
+	Settings string `help:"The settings file, for what it says of Redis and of the keyset." default:"lookout.yaml" placeholder:"FILE"`
 }
 
 // Help is shown by lookout migrate --help.
@@ -24,7 +24,7 @@ func (*migrateCmd) Help() string {
 
 Stop every lookout on both stores first, and start none before the end. What was cut short goes on where it was when the command is given again.
 At the end both stores are read from one end to the other and compared; only then is the exit code 0. The old store is left as it is. Then set
-store to the new one. A URL may hold a password: give it as the variables of the environment that your shell takes from a file, not in its history.`
+store to the new one. Where a keyset is set, a new store is encrypted with it, and an old one is read with it, if it is encrypted. A URL may hold a password: give it as the variables of the environment that your shell takes from a file, not in its history.`
 }
 
 // Run brings everything from one store to another.
@@ -75,9 +75,5 @@ func (c *migrateCmd) open(e *env, flag, store string) (bot.Portable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	portable, ok := opened.(bot.Portable)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("%s: this kind of store cannot be moved", flag), opened.Close())
-	}
-	return portable, nil
+	return opened, nil
 }

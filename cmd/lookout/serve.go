@@ -53,6 +53,9 @@ func (c *serveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := s.encrypted(p.store); err != nil {
+		log.Warn(err.Error())
+	}
 	return p.serve(e.ctx, func(addr string) {
 		fmt.Fprintf(e.out, "lookout serves %s on http://%s (%s)\n", team.Name, addr, cmp.Or(strings.ToLower(unapproved(pack)), "content signed by "+signedBy(pack)))
 		debug.FreeOSMemory() // what loading the content took is more than all that stays
@@ -163,6 +166,7 @@ func (p *process) routes(now func() time.Time) error {
 			return
 		}
 		fmt.Fprintln(w, "ready")
+		fmt.Fprintln(w, encryption(p.store))
 		if accepted != "" {
 			fmt.Fprintln(w, accepted)
 		}

@@ -30,9 +30,11 @@ type settings struct {
 		Accept string `yaml:"accept"` // faults of the servers that the operator lives with, by name
 		Copies string `yaml:"copies"` // replicas that must have a change before it counts
 	} `yaml:"redis"`
-	Content  string `yaml:"content"`
-	APIToken string `yaml:"api_token"`
-	Twilio   struct {
+	KeysetFile string `yaml:"keyset_file"` // with which the store is encrypted; noKeyset: it shall not be
+	keyset     string // its text, from the environment
+	Content    string `yaml:"content"`
+	APIToken   string `yaml:"api_token"`
+	Twilio     struct {
 		AccountSID          string  `yaml:"account_sid"`
 		AuthToken           string  `yaml:"auth_token"`
 		From                string  `yaml:"from"`
@@ -104,6 +106,7 @@ type dutySettings struct {
 func (s *settings) variables() map[string]*string {
 	return map[string]*string{
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
+		"LOOKOUT_KEYSET_FILE": &s.KeysetFile, "LOOKOUT_KEYSET": &s.keyset,
 		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
 		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
@@ -233,9 +236,8 @@ func (s *settings) check() error {
 	if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" {
 		fault("public_url", "must be the address at which Twilio and people reach lookout, like https://lookout.example.nhs.uk")
 	}
-	if err := s.checkStore(); err != nil {
-		faults = append(faults, err)
-	}
+	_, err := s.vault()
+	faults = append(faults, s.checkStore(), err)
 	t := &s.Twilio
 	switch {
 	case t.AccountSID == "" && t.AuthToken == "":

@@ -12,19 +12,57 @@ import (
 	"lookout/bot"
 	"lookout/bot/redisstore"
 	"lookout/bot/sqlitestore"
+	"lookout/bot/vault"
 )
 
-// openStore opens the store that the settings name.
-func openStore(ctx context.Context, s *settings, log *slog.Logger, now func() time.Time) (bot.Store, error) {
+// openStore opens the store that the settings name, with their keyset.
+func openStore(ctx context.Context, s *settings, log *slog.Logger, now func() time.Time) (keptStore, error) {
+	return openStoreTo(ctx, s, log, now, false)
+}
+
+// keptStore is a store of either kind.
+type keptStore interface {
+	bot.Portable
+	Encryption() vault.State
+	Reseal(ctx context.Context, told func(people int)) (vault.Resealed, error)
+}
+
+// openStoreTo opens it to be encrypted, or for all else.
+func openStoreTo(ctx context.Context, s *settings, log *slog.Logger, now func() time.Time, encrypt bool) (keptStore, error) {
+	keys, err := s.vault()
+	if err != nil {
+		return nil, err
+	}
+	opening := vault.Opening{Vault: keys, Encrypt: encrypt}
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
-		return sqlitestore.Open(ctx, path)
+		return kept(sqlitestore.OpenWith(ctx, path, opening))
 	}
 	o, err := s.redisOptions()
 	if err != nil {
 		return nil, err
 	}
-	o.Log, o.Now = log, now
-	return redisstore.Open(ctx, s.Store, o)
+	o.Log, o.Now, o.Keys = log, now, opening
+	return kept(redisstore.Open(ctx, s.Store, o))
+}
+
+// kept makes no store that is nil one that is not.
+func kept[S keptStore](store S, err error) (keptStore, error) {
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// encryption says in words how a store is kept.
+func encryption(store bot.Store) string {
+	kept, ok := store.(keptStore)
+	switch {
+	case !ok:
+		return "the store is not encrypted"
+	case kept.Encryption().Kept == vault.Whole:
+		return "the store is encrypted with keyset " + kept.Encryption().Keyset
+	}
+	return "the store is not encrypted"
 }
 
 // redisOptions are what the settings say of the Redis servers.

@@ -44,11 +44,11 @@ func TestSettingsOfTheStore(t *testing.T) {
 func TestDoctorOnRedis(t *testing.T) {
 	server := storetest.StartRedis(t, "--appendfsync", "everysec")
 	s := &settings{Store: "redis://" + server.Addr}
-	if _, err := redisAnswers(&env{ctx: t.Context(), now: time0}, s); err == nil || !strings.Contains(err.Error(), "redis.accept: appendfsync") {
+	if _, _, err := redisAnswers(&env{ctx: t.Context(), now: time0}, s); err == nil || !strings.Contains(err.Error(), "redis.accept: appendfsync") {
 		t.Errorf("a server that may forget: %v", err)
 	}
 	s.Redis.Accept = "appendfsync"
-	good, err := redisAnswers(&env{ctx: t.Context(), now: time0}, s)
+	good, _, err := redisAnswers(&env{ctx: t.Context(), now: time0}, s)
 	if err != nil || !strings.Contains(good, "master") || !strings.Contains(good, "accepted: ") || !strings.Contains(good, "clock that is off") {
 		t.Errorf("%q, %v", good, err)
 	}
@@ -68,7 +68,7 @@ func TestReadyOnlyWhileTheStoreKeeps(t *testing.T) {
 		text, _ := io.ReadAll(r.Body)
 		return r.StatusCode, string(text)
 	}
-	if status, text := ready(); status != 200 || text != "ready\n" {
+	if status, text := ready(); status != 200 || text != "ready\nthe store is not encrypted\n" {
 		t.Errorf("at first: %d %s", status, text)
 	}
 	store := w.process.store.(*redisstore.Store)

@@ -2,7 +2,7 @@
 -- KEYS  1 record  2 journal  3 rows  4 messages  5 done  6 who  7 index  8 due  9 services
 --       10 queue open  11 queue claimed  12 queue snoozed  13 queue closed
 --       14 unsettled  15 audit  16 counters  17 leavings
---       18 claims, where one server has all slots; else done again  then ready, later of each channel
+--       18 claims, where one server has all slots; else done again  19 cards  then ready, later of each channel
 -- ARGV  1 patient  2 base version  3 idempotency key or ''
 --       4 generation of its claim; '': claim it here, in KEYS 18
 --       5 earliest wake or ''  6 record JSON  7 who JSON, '': as it stands  8 service
@@ -12,6 +12,7 @@
 --       sends: number, id, JSON, channel's place, channel, recipient, priority, not before, created
 --       cancels: number each
 --       audit entries: JSON each
+--       her card, if she has one and who is not as it stands
 -- returns {'ok', what stood in who before or ''}, {'duplicate'}, {'conflict'}, {'taken'},
 --       {'claimed'}: the key is another patient's, as far as is known here,
 --       or {'barred', generation up to which the key's claims are refused}
@@ -87,7 +88,7 @@ if sends > 0 then
     local n, to = a[i], a[i + 5]
     local score = string.format('%.0f', tonumber(a[i + 6]) * 2251799813685248 + order)
     order = order + 1
-    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 17 + 2 * tonumber(a[i + 3])
+    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 18 + 2 * tonumber(a[i + 3])
     redis.call('HSET', KEYS[4], n, a[i + 2], n .. ':s',
       table.concat({'0', '0', '0', '0', '0', a[i + 7], score, '0', a[i + 4], to}, ' '))
     if from > 0 then
@@ -117,6 +118,8 @@ if audits > 0 then
 end
 
 if a[7] == '' then return {'ok', ''} end
+local card = a[firstAudit + audits]
+if card then redis.call('HSET', KEYS[19], a[1], card) end
 local was = redis.call('HGET', KEYS[6], a[1])
 if was == a[7] then return {'ok', ''} end
 local now, before = cjson.decode(a[7]), was and cjson.decode(was) or {i = {}, a = {}}

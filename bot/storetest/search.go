@@ -1,0 +1,73 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lookout/bot"
+)
+
+// Names as they are spread in Britain among women of that age: a few are very
+// common, and they begin alike.
+var (
+	givenNames = strings.Fields(`Susan Margaret Mary Patricia Christine Elizabeth Linda Jean Carol Jacqueline Barbara Ann Janet Julie Pauline Maureen Sandra Sheila Brenda Dorothy
+		Joan Kathleen Joyce Valerie Gillian Lesley Jennifer Pamela Denise Karen Tracey Sharon Deborah Helen Alison Angela Diane Lorraine Amanda Jane Sarah Anne Wendy Marilyn Sylvia
+		Rosemary Hilary Frances Ruth Sian Rhiannon Bronwen Nasreen Fatima Priya Agnieszka Ngozi Mei Olga Ingrid`)
+	familyNames = strings.Fields(`Smith Jones Williams Taylor Brown Davies Evans Wilson Thomas Roberts Johnson Lewis Walker Robinson Wood Thompson White Watson Jackson Wright Green
+		Harris Cooper King Lee Martin Clarke James Morgan Hughes Edwards Hill Moore Clark Harrison Scott Young Morris Hall Ward Turner Carter Phillips Mitchell Patel Adams Campbell
+		Anderson Allen Cook Bailey Parker Miller Davis Murphy Price Bell Baker Griffiths Kelly Simpson Marshall Collins Bennett Cox Richardson Fox Gray Rose Chapman Hunt Robertson
+		Shaw Reynolds Lloyd Ellis Richards Russell Wilkinson Khan Graham Stewart Reid Murray Powell Palmer Holmes Rogers Stevens Walsh Hunter Thomson Matthews Ross Owen Mason Knight
+		Kennedy Butler Saunders Cole Pearce Dean Foster Harvey Hudson Gibson Mills Berry Dixon Grant Gordon Fisher Barnes Elliott Lawson O'Brien Begum Hussain Ali Ahmed Singh Kaur`)
+)
+
+// BenchFind fills a store with people, and measures what the desk's searches take.
+func BenchFind(b *testing.B, s bot.Store, people int) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	pick := func(names []string) string { return names[int(float64(len(names))*random.Float64()*random.Float64())] }
+	work := make(chan bot.Record, 64)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for rec := range work {
+				if err := s.Commit(ctx, bot.Change{Record: rec}); err != nil && !b.Failed() {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range people {
+		rec := patient(i)
+		rec.Patient.ID = fmt.Sprintf("%s-p%016x", service, random.Uint64())
+		rec.Patient.GivenName, rec.Patient.FamilyName = pick(givenNames), pick(familyNames)
+		rec.Patient.NHSNumber = fmt.Sprintf("999%07d", i)
+		rec.Patient.Addresses = []bot.Address{{Channel: "sms", At: fmt.Sprintf("+4477%08d", i)}}
+		rec.Patient.BirthDate = fmt.Sprintf("%d-%02d-%02d", 1940+random.IntN(40), 1+random.IntN(12), 1+random.IntN(28))
+		work <- rec
+	}
+	close(work)
+	wg.Wait()
+	queries := []string{"smith", "margaret jones", "s", "ma", "griff", "O'Brien", "zz", "susan smith", "patel", "999 000 0123", "07700 000123", "1961-04-30"}
+	var took []time.Duration
+	slowest, worst := "", time.Duration(0)
+	for i := 0; b.Loop(); i++ {
+		q := queries[i%len(queries)]
+		begin := time.Now()
+		if _, err := s.Find(ctx, service, q, 20); err != nil {
+			b.Fatal(err)
+		}
+		d := time.Since(begin)
+		if took = append(took, d); d > worst {
+			slowest, worst = q, d
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms/p99")
+	b.Logf("%d searches among %d people; the slowest, %q, took %s", len(took), people, slowest, worst)
+}
