@@ -16,6 +16,7 @@ import (
 const (
 	drawerLooking = "looking" // key: row and user
 	drawerDrafts  = "drafts"  // key: row and user; value: text by field
+	drawerWriting = "writing" // key: patient; value: who writes to her now
 )
 
 // lookHolds is how long somebody counts as looking after her page has last said so.
@@ -85,6 +86,11 @@ func (b *Bot) PutDraft(ctx context.Context, row, by, field, text string) error {
 	} else {
 		drafts[field] = text
 	}
+	if field == draftToHer {
+		if err := b.writing(ctx, row, by, text != ""); err != nil {
+			return err
+		}
+	}
 	if len(drafts) == 0 {
 		return b.store.DeleteValue(ctx, drawerDrafts, row+" "+by)
 	}
@@ -95,10 +101,75 @@ func (b *Bot) PutDraft(ctx context.Context, row, by, field, text string) error {
 	return b.store.PutValue(ctx, drawerDrafts, row+" "+by, value, b.now().Add(draftLives))
 }
 
+// draftToHer is the field of what a nurse writes to her.
+const draftToHer = "text"
+
+// writingHolds is how long it is said that a nurse writes after her page has last said
+// so, and writingAgain how soon that is told anew.
+const (
+	writingHolds = 10 * time.Second
+	writingAgain = 4 * time.Second
+)
+
+// Writing is a nurse who writes to her just now.
+type Writing struct {
+	By    string    `json:"by"`
+	Until time.Time `json:"until"`
+}
+
+// writing notes that the nurse who holds a row writes to her, or does so no more.
+func (b *Bot) writing(ctx context.Context, row, by string, yes bool) error {
+	r, err := b.Row(ctx, row)
+	if err != nil || r.ClaimedBy != by {
+		return err
+	}
+	was, err := b.writingTo(ctx, r.Patient)
+	if err != nil {
+		return err
+	}
+	if !yes {
+		if was.By != by {
+			return nil
+		}
+		if err := b.store.DeleteValue(ctx, drawerWriting, r.Patient); err != nil {
+			return err
+		}
+		b.tell(Hint{Service: r.Service, Patient: r.Patient})
+		return nil
+	}
+	until := b.now().Add(writingHolds)
+	if was.By == by && until.Sub(was.Until) < writingAgain {
+		return nil
+	}
+	value, err := json.Marshal(Writing{by, until})
+	if err == nil {
+		err = b.store.PutValue(ctx, drawerWriting, r.Patient, value, until)
+	}
+	if err == nil {
+		b.tell(Hint{Service: r.Service, Patient: r.Patient})
+	}
+	return err
+}
+
+// writingTo gives who writes to her now; the zero Writing: nobody.
+func (b *Bot) writingTo(ctx context.Context, patient string) (w Writing, err error) {
+	value, err := b.store.Value(ctx, drawerWriting, patient, b.now())
+	if errors.Is(err, ErrNotFound) {
+		return w, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(value, &w)
+	}
+	return w, err
+}
+
 // forget removes what the drawers keep of a patient who was erased.
 func (b *Bot) forget(ctx context.Context, patient string) error {
 	photos, err := b.store.Values(ctx, drawerPhotos+patient, b.now())
 	if err != nil {
+		return fmt.Errorf("forget: %w", err)
+	}
+	if err := b.store.DeleteValue(ctx, drawerWriting, patient); err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}
 	for name := range photos {

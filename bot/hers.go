@@ -20,8 +20,9 @@ type Hers struct {
 	// ReadUpTo is the Seq of the last thing that a nurse did for her after the Seq that
 	// was asked for: what she wrote before it, a nurse has had before her. 0: nothing.
 	ReadUpTo int64
-	Holder   string // the e-mail address of the nurse who has taken a row of hers; "": nobody has
-	Promise  string // by when somebody is in touch, in her language; "": nothing is promised
+	Holder   string  // the e-mail address of the nurse who has taken a row of hers; "": nobody has
+	Writing  Writing // the zero Writing: nobody writes to her just now
+	Promise  string  // by when somebody is in touch, in her language; "": nothing is promised
 	Question Asking
 }
 
@@ -43,6 +44,11 @@ func (b *Bot) Hers(ctx context.Context, patient string, after int64) (Hers, erro
 	for _, row := range rec.Rows {
 		if row.State == Claimed {
 			h.Holder = row.ClaimedBy
+		}
+	}
+	if h.Holder != "" { // who has taken nothing of hers is not writing to her
+		if h.Writing, err = b.writingTo(ctx, patient); err != nil {
+			return Hers{}, err
 		}
 	}
 	if h.Question, err = b.openQuestion(ctx, &rec); err != nil {

@@ -27,6 +27,8 @@ const (
 	drawerSessions = "chat-session"
 	cookieName     = "lookout_chat"
 	sessionLives   = 30 * 24 * time.Hour
+	sessionMost    = 180 * 24 * time.Hour // with all that she has stayed
+	warnBefore     = 3 * 24 * time.Hour   // of its end
 	maxTries       = 5
 )
 
@@ -37,11 +39,16 @@ func hashed(token string) string {
 
 // session is a device that has shown for whom it speaks. The zero session: it has not.
 type session struct {
-	Patient string `json:"patient"`
-	Carer   string `json:"carer,omitempty"` // of hers, who has it; "": she has
-	Code    string `json:"code,omitempty"`  // of a link to a carer: hashed with the key
-	key     string // of the drawer
+	Patient string    `json:"patient"`
+	Carer   string    `json:"carer,omitempty"` // of hers, who has it; "": she has
+	Code    string    `json:"code,omitempty"`  // of a link to a carer: hashed with the key
+	Began   time.Time `json:"began,omitzero"`
+	Ends    time.Time `json:"ends,omitzero"`
+	key     string    // of the drawer
 }
+
+// lapsed says whether a session has ended; a page that is open asks with each look.
+func (s session) lapsed(now time.Time) bool { return !s.Ends.IsZero() && !s.Ends.After(now) }
 
 // errOut says that a session has ended: a carer's access is taken back.
 var errOut = fmt.Errorf("%w: signed out", bot.ErrRefused)
@@ -91,15 +98,43 @@ func (c *Chat) begin(w http.ResponseWriter, r *http.Request, s session) error {
 	token := make([]byte, 32)
 	rand.Read(token)
 	secret := base64.RawURLEncoding.EncodeToString(token)
+	s.Began = c.Now()
+	return c.lend(w, r, s, secret)
+}
+
+// lend keeps a session for its time from now, and no longer than any may last.
+func (c *Chat) lend(w http.ResponseWriter, r *http.Request, s session, secret string) error {
+	s.Ends = c.Now().Add(sessionLives)
+	if most := s.Began.Add(sessionMost); most.Before(s.Ends) {
+		s.Ends = most
+	}
 	value, err := json.Marshal(s)
 	if err == nil {
-		err = c.Values.PutValue(r.Context(), drawerSessions, hashed(secret), value, c.Now().Add(sessionLives))
+		err = c.Values.PutValue(r.Context(), drawerSessions, hashed(secret), value, s.Ends)
 	}
 	if err != nil {
 		return err
 	}
-	c.setCookie(w, cookieName, secret, sessionLives)
+	c.setCookie(w, cookieName, secret, s.Ends.Sub(c.Now()))
 	return nil
+}
+
+// stay makes a session that is about to end last longer: she is told of its end before,
+// and loses nothing by it.
+func (c *Chat) stay(w http.ResponseWriter, r *http.Request) {
+	s, err := c.who(r)
+	if err == nil && s.Patient == "" {
+		c.welcome(w, r, http.StatusUnauthorized, "")
+		return
+	}
+	if cookie, e := r.Cookie(cookieName); err == nil && e == nil && !s.Ends.IsZero() {
+		err = c.lend(w, r, s, cookie.Value)
+	}
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/chat", http.StatusSeeOther)
 }
 
 // setCookie sets a cookie that no script reads; lives below 0 takes it away. Where a

@@ -246,6 +246,10 @@ func (c *Chat) write(p *client) {
 			bye(p.conn, websocket.CloseServiceRestart, strconv.Itoa(200+rand.IntN(1000+2*c.hub.size())))
 			return
 		case <-ping.C:
+			if p.lapsed(c.Now()) {
+				bye(p.conn, closeSignedOut, "")
+				return
+			}
 			ok = p.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)) == nil
 		case <-p.wake:
 			ok = !v.hello || v.news(false)

@@ -92,7 +92,7 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		c.json(w, http.StatusUnauthorized, reply{Type: "out"})
 		return
 	case s.Patient == "":
-		c.welcome(w, r, http.StatusUnauthorized, "")
+		c.lost(w, r)
 		return
 	}
 	var photos [][]byte
@@ -125,6 +125,26 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+}
+
+// lost answers words that came by the form when the session had ended: they are given
+// back, and an emergency in them is answered all the same.
+func (c *Chat) lost(w http.ResponseWriter, r *http.Request) {
+	if isPhotoForm(r) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm) // of a stranger: words, and no photos
+		readPhotoForm(r)
+	}
+	words := wordsOf(r)
+	a, err := c.Bot.Advise(r.Context(), words, language(r))
+	if err != nil {
+		c.fail(w, r, err)
+		return
+	}
+	advice := ""
+	if a.Emergency {
+		advice = a.Text
+	}
+	c.welcomeWith(w, r, http.StatusUnauthorized, advice, words)
 }
 
 // wordsOf is what a form says: her own words, else the choice or the value that
@@ -170,7 +190,10 @@ type news struct {
 // state is how things stand.
 type state struct {
 	Promise  string     `json:"promise,omitempty"`
-	Holder   string     `json:"holder,omitempty"` // the nurse's name
+	Holder   string     `json:"holder,omitempty"`        // the nurse's name
+	Writing  string     `json:"writing,omitempty"`       // the nurse who writes to her just now …
+	Until    int64      `json:"writing_until,omitempty"` // … and when that is no longer said; it rises as she writes on
+	Ends     *time.Time `json:"ends,omitempty"`          // of the session, when that is near
 	Status   string     `json:"status"`
 	Question bot.Asking `json:"question"`
 }
@@ -180,6 +203,9 @@ const mostLines = 200
 
 // newsFor gives what is new to a page that has seen so much.
 func (c *Chat) newsFor(ctx context.Context, s session, after int64) (news, error) {
+	if s.lapsed(c.Now()) {
+		return news{}, errOut
+	}
 	h, err := c.Bot.Hers(ctx, s.Patient, after)
 	if err != nil {
 		return news{}, err
@@ -195,6 +221,12 @@ func (c *Chat) newsFor(ctx context.Context, s session, after int64) (news, error
 		state: state{Promise: h.Promise, Status: string(h.Patient.Status), Question: h.Question}}
 	if h.Holder != "" {
 		n.Holder = c.nurse(ctx, h.Holder)
+	}
+	if h.Writing.By != "" {
+		n.Writing, n.Until = c.nurse(ctx, h.Writing.By), h.Writing.Until.UnixMilli()
+	}
+	if !s.Ends.IsZero() && s.Ends.Sub(c.Now()) < warnBefore && s.Began.Add(sessionMost).After(s.Ends) {
+		n.Ends = &s.Ends
 	}
 	if after == 0 && len(n.Lines) > mostLines {
 		n.Lines, n.Earlier = n.Lines[len(n.Lines)-mostLines:], true

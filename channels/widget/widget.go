@@ -175,6 +175,7 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /chat/earlier", c.earlier)
 	pages.HandleFunc("GET /chat/ws", c.socket)
 	pages.HandleFunc("POST /chat/leave", c.leave)
+	pages.HandleFunc("POST /chat/stay", c.stay)
 	pages.HandleFunc("POST /chat/language", c.speak)
 	pages.HandleFunc("GET /chat/widget.js", c.script)
 	pages.HandleFunc("GET /chat/chat.css", func(w http.ResponseWriter, r *http.Request) {
@@ -314,12 +315,17 @@ func (c *Chat) hers(r *http.Request, locale string) string {
 // welcome is the page of somebody of whom nothing is known: the signs to know, how
 // to reach the team, and how to get in.
 func (c *Chat) welcome(w http.ResponseWriter, r *http.Request, status int, advice string) {
+	c.welcomeWith(w, r, status, advice, "")
+}
+
+// welcomeWith also gives back words that were not taken.
+func (c *Chat) welcomeWith(w http.ResponseWriter, r *http.Request, status int, advice, words string) {
 	signs, err := c.Bot.Signs(r.Context(), language(r))
 	if err != nil {
 		c.fail(w, r, err)
 		return
 	}
-	c.show(w, r, status, "closed", map[string]any{"Signs": signs, "Advice": advice})
+	c.show(w, r, status, "closed", map[string]any{"Signs": signs, "Advice": advice, "Lost": words})
 }
 
 // ask answers words of somebody of whom nothing is known. They are read, and kept

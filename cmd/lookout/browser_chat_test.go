@@ -246,8 +246,15 @@ func TestChatPageThroughACut(t *testing.T) {
 	row := w.rows("open")[0]["id"].(string)
 	w.call("POST", "/api/v1/queue/"+row+"/claim", `{"by":"ann@anytown.example"}`, 200)
 	her.chatReads("ann, breast care nurse, has your messages")
+	her.chatReads("has taken over from the automatic answers")
 	her.chatReads("Read by a nurse")
+	if err := w.process.bot.PutDraft(t.Context(), row, "ann@anytown.example", "text", "Dear Mary"); err != nil {
+		t.Fatal(err)
+	}
+	her.chatReads("ann, breast care nurse, is writing to you")
 	her.sound("chat, a nurse has it")
+	w.call("POST", "/api/v1/queue/"+row+"/release", `{"by":"ann@anytown.example"}`, 200)
+	her.chatReads("ann, breast care nurse, has handed back")
 	her.say("and my chest is tight and I cant breathe")
 	her.until(shadow + ".querySelector('[role=alert]').innerText.includes('999')")
 	w.expect(nursePhone, 0, "emergency in the queue")

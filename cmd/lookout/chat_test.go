@@ -436,3 +436,85 @@ func TestChatSettings(t *testing.T) {
 		}
 	}
 }
+
+// She sees that the nurse who has her messages writes to her, and no longer when she has
+// stopped, or sent it; who has not taken her messages is not shown.
+func TestChatWriting(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	w.submit(c, "/chat/say", url.Values{"id": {"one"}, "words": {"found a lump in my breast"}}, 200)
+	row := w.rows("open")[0]["id"].(string)
+	conn := w.socket(c, 0)
+	sees := func(writing string) {
+		t.Helper()
+		conn.SetReadDeadline(time.Now().Add(patience))
+		for {
+			var f struct{ Writing, Holder string }
+			if err := conn.ReadJSON(&f); err != nil {
+				t.Fatalf("%q is never shown to write: %v", writing, err)
+			}
+			if f.Writing == writing && (f.Holder != "") {
+				return
+			}
+		}
+	}
+	draft := func(by, text string) {
+		t.Helper()
+		if err := w.process.bot.PutDraft(t.Context(), row, by, "text", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	draft("bea@anytown.example", "Dear")
+	w.call("POST", "/api/v1/queue/"+row+"/claim", `{"by":"ann@anytown.example"}`, 200)
+	sees("")
+	draft("ann@anytown.example", "Dear")
+	sees("ann")
+	draft("bea@anytown.example", "") // not hers to end
+	draft("ann@anytown.example", "")
+	sees("")
+	draft("ann@anytown.example", "Dear Mary")
+	sees("ann")
+	w.clock.forward(11 * time.Second)
+	if page := w.fetch(c, w.url+"/chat/news", 200); strings.Contains(page, `"writing"`) {
+		t.Error("a nurse who has stopped to write is shown to write")
+	}
+}
+
+// A session's end is told before it comes, and can be put off; at the end an open page is
+// closed, and what comes by the form is given back, an emergency in it answered.
+func TestChatSessionEnds(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	days := func(n int) { w.clock.forward(time.Duration(n) * 24 * time.Hour) }
+	if page := w.fetch(c, w.url+"/chat", 200); strings.Contains(page, "Stay signed in") {
+		t.Error("a session that has just begun is said to end")
+	}
+	days(28)
+	if page := w.fetch(c, w.url+"/chat", 200); !strings.Contains(page, "You will be signed out on <strong>Thu 24 Dec") {
+		t.Error("she is not told that the session ends")
+	}
+	if page := w.submit(c, "/chat/stay", nil, 200); strings.Contains(page, "Stay signed in") || !strings.Contains(page, `role="log"`) {
+		t.Error("she cannot stay")
+	}
+	days(29)
+	conn := w.socket(c, 0)
+	w.until(conn, func(kind, _ string, _ []chatLine) bool { return kind == "news" })
+	days(2)
+	if err := conn.WriteJSON(map[string]any{"type": "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.closing(conn); got.Code != 4401 {
+		t.Errorf("at its end the page is closed with %v", got)
+	}
+	page := w.submit(c, "/chat/say", url.Values{"id": {"x"}, "words": {"my chest is tight & I cant breathe"}}, 401)
+	for _, words := range []string{"Not sent: you were signed out", "my chest is tight &amp; I cant breathe</textarea>", "go to A&amp;E now"} {
+		if !strings.Contains(page, words) {
+			t.Errorf("what she wrote when she was signed out: the page does not say %q", words)
+		}
+	}
+	if rows := w.rows("open"); len(rows) != 0 {
+		t.Errorf("words of nobody whom we know are at the desk: %v", rows)
+	}
+}

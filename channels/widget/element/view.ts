@@ -32,6 +32,10 @@ export class View {
   private promise: HTMLElement;
   private speaker: HTMLElement;
   private question: HTMLElement;
+  private writing: HTMLElement;
+  private said = ""; // of a turn of hands
+  private quiet = 0; // until it is no longer said that a nurse writes
+  private holder: string | null = null; // null: not known yet
   private asked = "";
   private lines = new Map<string, HTMLElement>(); // by id, those of hers
   private pending = new Set<HTMLElement>();
@@ -42,7 +46,8 @@ export class View {
 
   constructor(private w: Words, private lang: string) {
     this.promise = make("p", { className: "promise", hidden: true });
-    this.speaker = make("p", { className: "hint" });
+    this.speaker = make("p", { className: "hint", role: "status" });
+    this.writing = make("p", { className: "hint writing", role: "status" });
     this.earlier = make("button", { className: "second", type: "button", hidden: true }, w.earlier);
     this.log = make("div", { className: "log", role: "log", "aria-live": "polite", "aria-label": w.log, tabIndex: 0 });
     this.loud = make("div", { className: "quiet", role: "alert" });
@@ -54,7 +59,7 @@ export class View {
     this.form = make("form", {}, this.question, make("label", { htmlFor: "words" }, w.write), this.words,
       make("details", {}, make("summary", {}, w.photo), make("label", { htmlFor: "photo" }, w.photo_choose), make("p", { className: "hint", id: "photo-hint" }, w.photo_hint), this.photo), this.chosen,
       make("button", {}, w.send));
-    this.root = make("div", {}, this.promise, this.speaker, this.earlier, this.log, this.loud, this.state, this.form);
+    this.root = make("div", {}, this.promise, this.speaker, this.earlier, this.log, this.writing, this.loud, this.state, this.form);
   }
 
   say(text: string) { if (this.state.textContent !== text) this.state.textContent = text; }
@@ -190,13 +195,27 @@ export class View {
     this.promise.replaceChildren(this.w.promise + " ", make("strong", {}, n.promise || ""), ".");
     const speaker = n.holder ? n.holder + ", " + this.w.nurse + ", " + this.w.holder : this.w.automatic;
     const status = this.w[n.status] && (n.status === "paused" || n.status === "stopped") ? " " + this.w[n.status] : "";
-    this.speaker.textContent = speaker + status;
+    // That a person takes over, and hands back, is said when it happens.
+    const was = this.holder, now = n.holder || "";
+    const turned = was === null || was === now ? "" : now ? now + ", " + this.w.nurse + ", " + this.w.taken + " " : was + ", " + this.w.nurse + ", " + this.w.handed_back + " ";
+    this.holder = now;
+    this.said = turned || (was === now ? this.said : "");
+    const text = (this.said && !now ? this.said.trim() : this.said + speaker) + status;
+    if (this.speaker.textContent !== text) this.speaker.textContent = text;
+    this.writes(n.writing ? n.writing + ", " + this.w.nurse + ", " + this.w.writing : "");
     const asked = JSON.stringify(n.question);
     if (asked === this.asked) return;
     this.asked = asked;
     const focused = this.question.contains((this.root.getRootNode() as ShadowRoot).activeElement);
     this.question.replaceChildren(...this.ask(n.question));
     if (focused) this.words.focus();
+  }
+
+  // writes shows that a nurse writes, until she has been silent for a while.
+  private writes(who: string) {
+    clearTimeout(this.quiet);
+    if (this.writing.textContent !== who) this.writing.textContent = who;
+    if (who) this.quiet = setTimeout(() => (this.writing.textContent = ""), 10_000);
   }
 
   private ask(q: Question): Node[] {

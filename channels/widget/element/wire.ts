@@ -6,7 +6,7 @@ import type { Unsent } from "./outbox";
 
 export type Question = { Kind: string; Prompt: string; Options: string[] | null; Min: number; Max: number };
 export type Line = { seq: number; id?: string; by: string; name?: string; text: string; at: string; loud?: boolean; photos?: number };
-export type News = { type: "news"; lines: Line[]; earlier?: boolean; read: number; promise?: string; holder?: string; status: string; question: Question };
+export type News = { type: "news"; lines: Line[]; earlier?: boolean; read: number; promise?: string; holder?: string; writing?: string; writing_until?: number; status: string; question: Question };
 type Reply = { type: "stored" | "refused" | "later" | "out"; id: string; why?: string };
 
 export type State = "live" | "slow" | "cut" | "out";
