@@ -28,6 +28,10 @@ type StepWords struct {
 	Rises []Rise
 	Calls string // the flow that it goes through
 	Ends  string // how it ends the talk
+	Waits time.Duration
+	// Of a row: how urgent it is, and why.
+	Level  triage.Level
+	Reason string
 }
 
 // Rise is the row that an answer makes at once.
@@ -79,7 +83,7 @@ func (p *Program) InWords(name string) []StepWords {
 var kindWords = map[string]string{"yes_no": "yes or no", "scale": "a number on a scale", "choice": "one of a list", "number": "a number", "date": "a day", "weight": "her weight", "text": "her own words"}
 
 func (s *step) inWords(first bool) StepWords {
-	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Calls: s.call, Ends: s.end}
+	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
 	does := func(format string, args ...any) { out.Does = append(out.Does, fmt.Sprintf(format, args...)) }
 	says := func(id string) string { out.Texts = append(out.Texts, id); return id }
 	if first {
@@ -256,5 +260,5 @@ rest:
 		out.WriteByte(condition[0])
 		condition = condition[1:]
 	}
-	return out.String()
+	return strings.ReplaceAll(out.String(), "” or she has said “", "” or “")
 }

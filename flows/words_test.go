@@ -10,7 +10,7 @@ import (
 func TestConditionWords(t *testing.T) {
 	t.Parallel()
 	for condition, want := range map[string]string{
-		"said('back_pain') || said('dvt')":                         "she has said “back pain” or she has said “dvt”",
+		"said('back_pain') || said('dvt')":                         "she has said “back pain” or “dvt”",
 		"had('cough', 14) && !profile.male":                        "she told of “cough” in the last 14 days and not: “male” is ticked for her",
 		"answer.score >= 4.0":                                      "her answer “score” is at least 4",
 		"profile.tablets == 'tamoxifen' || profile.tablets != ''":  "the tablet that she takes is “tamoxifen” or the tablet that she takes is not none",

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"lookout/bot/rehearsal"
+	"lookout/flows"
 )
 
 type flowsCmd struct {
@@ -93,11 +94,12 @@ type flowsGraphCmd struct {
 	Flow    string `arg:"" optional:"" help:"One flow; all of them when not given."`
 	Content string `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
 	Locale  string `help:"The language of the words." default:"en-GB"`
+	Format  string `help:"mermaid, or svg: a picture of one flow, with all of it in words for whoever does not see it." default:"mermaid" enum:"mermaid,svg"`
 }
 
 // Help is shown by lookout flows graph --help.
 func (*flowsGraphCmd) Help() string {
-	return "Example:\n  lookout flows graph check-in > check-in.mmd\n\nGitHub, GitLab and mermaid.live draw it."
+	return "Example:\n  lookout flows graph check-in --format svg > check-in.svg\n  lookout flows graph check-in > check-in.mmd\n\nGitHub, GitLab and mermaid.live draw Mermaid; a browser shows SVG."
 }
 
 // Run draws.
@@ -119,6 +121,13 @@ func (c *flowsGraphCmd) Run(e *env) error {
 			return "" // its id is shown
 		}
 		return text
+	}
+	if c.Format == "svg" {
+		if c.Flow == "" {
+			return errors.New("--format svg: name one flow; lookout content serve shows all of them")
+		}
+		_, err := io.WriteString(e.out, pack.Program().SVG(c.Flow, flows.Picture{Words: words}))
+		return err
 	}
 	for i, name := range names {
 		if i > 0 {

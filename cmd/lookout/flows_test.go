@@ -73,6 +73,13 @@ func TestFlowsGraphShowsTheWords(t *testing.T) {
 	if err != nil || strings.Count(out, "flowchart TD") != 1 || !strings.Contains(out, "Since when?") || !strings.Contains(out, `-->|"not understood"|`) {
 		t.Errorf("%v\n%s", err, out)
 	}
+	out, err = lookout(t, "", "flows", "graph", "leg", "--format", "svg")
+	if err != nil || !strings.HasPrefix(out, "<svg ") || !strings.Contains(out, "Since when?") {
+		t.Errorf("as SVG: %v\n%s", err, out)
+	}
+	if _, err = lookout(t, "", "flows", "graph", "--format", "svg"); err == nil || !strings.Contains(err.Error(), "name one flow") {
+		t.Errorf("all flows as SVG: %v", err)
+	}
 	out, err = lookout(t, "", "flows", "graph")
 	if err != nil || strings.Count(out, "flowchart TD") < 9 {
 		t.Errorf("all flows: %v, %d pictures", err, strings.Count(out, "flowchart TD"))
