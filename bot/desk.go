@@ -226,8 +226,13 @@ const linkLives = 7 * 24 * time.Hour
 
 // NewLink makes a one-time link to her chat.
 func (b *Bot) NewLink(ctx context.Context, patient string) (string, error) {
+	return b.newLink(ctx, patient, "")
+}
+
+// newLink makes a link that leads to a sheet of hers, where to names one.
+func (b *Bot) newLink(ctx context.Context, patient, to string) (string, error) {
 	token, key := newToken()
-	value, err := json.Marshal(map[string]string{"patient": patient})
+	value, err := json.Marshal(map[string]string{"patient": patient, "to": to})
 	if err != nil {
 		return "", err
 	}
@@ -239,16 +244,29 @@ func (b *Bot) NewLink(ctx context.Context, patient string) (string, error) {
 
 // SendLink texts her a one-time link to her chat, to her telephone, wherever she wrote last.
 func (b *Bot) SendLink(ctx context.Context, patient, by string) error {
+	return b.sendLink(ctx, patient, "", "link.chat", by)
+}
+
+// SendSheet texts her a one-time link to one of her sheets, to her telephone. The link
+// asks who she is before it shows anything. [ErrNotFound]: it is none of hers.
+func (b *Bot) SendSheet(ctx context.Context, patient, key, by string) error {
+	if !slices.Contains(HerSheets, key) {
+		return ErrNotFound
+	}
+	return b.sendLink(ctx, patient, key, "link.sheet", by)
+}
+
+func (b *Bot) sendLink(ctx context.Context, patient, to, text, by string) error {
 	if _, err := b.load(ctx, patient); err != nil {
 		return err
 	}
-	link, err := b.NewLink(ctx, patient)
+	link, err := b.newLink(ctx, patient, to)
 	if err != nil {
 		return err
 	}
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
 		t.unasked = true // to her telephone, though she may have written in the chat last
-		return t.tell(Saying{Patient: patient, By: by, TextID: "link.chat", Vars: map[string]string{"link": link}})
+		return t.tell(Saying{Patient: patient, By: by, TextID: text, Vars: map[string]string{"link": link}})
 	})
 }
 

@@ -376,7 +376,7 @@ func (c *checker) calendar(files map[string][]byte) map[string]map[string]string
 // requiredTexts are those that package bot says by name.
 var requiredTexts = []string{
 	"safety.emergency", "safety.emergency-sact", "safety.emergency-crisis", "safety.urgent", "safety.soon", "safety.routine", "safety.added", "safety.wrong-number",
-	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "link.code", "visitor.other", "visitor.crisis", "page.emergency", "page.acked", "page.passed", "page.nothing",
+	"stranger.polite", "stranger.emergency", "stopped.emergency", "welcome.consented", "link.chat", "link.sheet", "link.code", "visitor.other", "visitor.crisis", "page.emergency", "page.acked", "page.passed", "page.nothing",
 	"page.check", "page.promise", "page.unreachable", "promise.missed", "promise.emergency", "desk.expected",
 	"photo.received", "thanks.received", "command.help", "command.stop", "command.start", "command.pause", "command.call", "command.signs", "command.later",
 }

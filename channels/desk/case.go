@@ -103,9 +103,9 @@ func (d *Desk) showCase(w http.ResponseWriter, r *http.Request, u bot.User, pati
 	}
 	pack := d.Bot.Content()
 	phone, _ := c.Patient.Address("sms")
-	v := view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": timeline, "Everything": everything, "Phone": phone.At, "MayLink": phone.At != "" && c.Patient.BirthDate != "" && c.Patient.Status != bot.Stopped && c.Patient.Status != bot.Ended, "Emergency": triage.Emergency, "Urgent": triage.Urgent,
+	v := view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": timeline, "Everything": everything, "Phone": phone.At, "MayLink": mayLink(&c.Patient), "Emergency": triage.Emergency, "Urgent": triage.Urgent,
 		"Ask": []string(nil), "Findings": []triage.Finding(nil), "Rung": []moment(nil), "Mine": false, "Offered": false, "MayTakeOver": false, "Looking": []string(nil), "Drafts": map[string]string{},
-		"Expected": d.expected(&c, nil), "Trends": trends(pack, &c), "Changes": d.changes(&c), "Upto": upto(&c), "Levels": levels, "Sheets": sheets, "Plans": pack.PlanChoices(),
+		"Expected": d.expected(&c, nil), "Trends": trends(pack, &c), "Changes": d.changes(&c), "Upto": upto(&c), "Levels": levels, "Sheets": bot.Sheets, "Plans": pack.PlanChoices(),
 		"RingResults": pack.RingResults(), "Texts": []choice(nil), "Colleagues": []bot.User(nil), "Fault": "", "At": "", "Since": []moment(nil), "Check": nil,
 		"Tomorrow": d.Bot.Service().Hours.Next(midnight(d.now(), 1)), "MaxExpected": d.Now().AddDate(0, 0, 28), "Today": d.now()}
 	if row != nil {

@@ -2,8 +2,6 @@ package desk
 
 import (
 	"bytes"
-	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,99 +12,7 @@ import (
 	"github.com/go-fonts/dejavu/dejavusansbold"
 
 	"lookout/bot"
-	"lookout/content"
-	"lookout/flows/triage"
 )
-
-// sheet is a page about a person that she can hold, with her facts in it.
-type sheet struct {
-	content.Sheet
-	Who     []fact // who she is and whose patient
-	History []fact
-	Told    []told // what is open, the longest first
-	Met     []bot.Met
-	Tests   []string
-	Words   string // what she wrote last about the most dangerous of it
-	WordsAt time.Time
-
-	TreatmentHeading, WordsHeading string // in her voice, or about her
-}
-
-type fact struct{ Key, Value string }
-
-// told is one thing that she told of and that is not over.
-type told struct {
-	Name        string
-	First, Last time.Time
-	Times       int
-	Worse       bool
-}
-
-// sheets are the pages that each person has.
-var sheets = []string{"summary", "gp-letter", "ae-card"}
-
-// sheetOf fills a sheet for somebody.
-func (d *Desk) sheetOf(key string, c *bot.Case) (sheet, error) {
-	service, pack := d.Bot.Service(), d.Bot.Content()
-	vars := pack.NationVars(cmp.Or(c.Patient.Nation, service.Nation))
-	vars["nurse_line"], vars["cancer_line"], vars["service"] = service.NurseLine, service.CancerLine, service.Name
-	words, ok := pack.Sheet(key, vars)
-	if !ok {
-		return sheet{}, bot.ErrNotFound
-	}
-	p, x := &c.Patient, &c.Patient.Profile
-	s := sheet{Sheet: words, TreatmentHeading: "My treatment", WordsHeading: "In my own words"}
-	if key == "gp-letter" {
-		s.TreatmentHeading, s.WordsHeading = "Treatment", "In her own words"
-	}
-	add := func(to *[]fact, key, value string) {
-		if value != "" {
-			*to = append(*to, fact{key, value})
-		}
-	}
-	add(&s.Who, "Name", p.Name())
-	add(&s.Who, "Born", longDay(p.BirthDate))
-	add(&s.Who, "NHS number", spaced(p.NHSNumber))
-	add(&s.Who, "In follow-up with", service.Name)
-	add(&s.History, "Treatment ended", longDay(p.TreatmentEnded))
-	add(&s.History, "Side", x.Side)
-	add(&s.History, "Last operation", longDay(x.Surgery))
-	for _, yes := range []struct {
-		is    bool
-		words string
-	}{{x.NodesRemoved, "Lymph nodes removed"}, {x.Lymphoedema, "Lymphoedema"}, {x.Implant, "Implant"}, {x.Lobular, "Lobular cancer"}, {x.OnChemo, "On chemotherapy now"},
-		{x.Bisphosphonate, "Bisphosphonate"}, {x.Abemaciclib, "Abemaciclib"}, {x.Trastuzumab, "Trastuzumab"}} {
-		if yes.is {
-			add(&s.History, yes.words, "yes")
-		}
-	}
-	add(&s.History, "Last chemotherapy", longDay(x.LastChemo))
-	add(&s.History, "Hormone tablets", x.Tablets)
-	add(&s.History, "Last mammogram", longDay(x.LastMammogram))
-	for _, e := range c.Past {
-		concept, ok := pack.Lexicon().Concept(e.Concept)
-		if ok && !e.Gone && concept.Level >= triage.Soon {
-			s.Told = append(s.Told, told{concept.Name, e.First, e.Last, e.Times, e.Worsening})
-		}
-	}
-	slices.SortStableFunc(s.Told, func(x, y told) int { return x.First.Compare(y.First) })
-	if key != "ae-card" {
-		s.Met = c.Met
-	}
-	if words.Tests {
-		s.Tests = pack.FilterTests()
-	}
-	var worst *bot.Row
-	for i := range c.Rows {
-		if r := &c.Rows[i]; r.State != bot.Closed && r.Referral == nil && (worst == nil || r.Level > worst.Level) {
-			worst = r
-		}
-	}
-	if worst != nil {
-		s.Words, s.WordsAt = worst.Message, worst.OpenedAt
-	}
-	return s, nil
-}
 
 // longDay writes a day as people do; "" stays "".
 func longDay(day string) string {
@@ -125,25 +31,13 @@ func spaced(n string) string {
 	return n[:3] + " " + n[3:6] + " " + n[6:]
 }
 
-// Since says in plain words from when to when she told of it.
-func (t told) Since() string {
-	words := "since " + t.First.Format("2 January 2006")
-	if t.Times > 1 {
-		words += fmt.Sprintf(", told %d times, last on %s", t.Times, t.Last.Format("2 January 2006"))
-	}
-	if t.Worse {
-		words += ", getting worse"
-	}
-	return words
-}
-
 // sheetPage shows a sheet, to be read and printed.
 func (d *Desk) sheetPage(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	c, s, err := d.openSheet(r, u, "read sheet: ")
 	if err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "sheet", view{"Title": s.Title, "Sheet": s, "Patient": c.Patient, "Sheets": sheets, "Today": d.now()})
+	d.show(w, r, http.StatusOK, "sheet", view{"Title": s.Title, "Sheet": s, "Patient": c.Patient, "Sheets": bot.Sheets, "Today": d.now(), "MayLink": mayLink(&c.Patient) && slices.Contains(bot.HerSheets, s.Key), "Sent": r.URL.Query().Has("sent")})
 	return nil
 }
 
@@ -154,7 +48,7 @@ func (d *Desk) sheetPDF(w http.ResponseWriter, r *http.Request, u bot.User) erro
 	if err != nil {
 		return err
 	}
-	file, err := s.pdf(d.now())
+	file, err := pdfOf(&s, d.now())
 	if err != nil {
 		return err
 	}
@@ -164,20 +58,36 @@ func (d *Desk) sheetPDF(w http.ResponseWriter, r *http.Request, u bot.User) erro
 	return nil
 }
 
-func (d *Desk) openSheet(r *http.Request, u bot.User, did string) (bot.Case, sheet, error) {
+func (d *Desk) openSheet(r *http.Request, u bot.User, did string) (bot.Case, bot.Sheet, error) {
 	c, err := d.Bot.Case(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return c, sheet{}, err
+		return c, bot.Sheet{}, err
 	}
-	s, err := d.sheetOf(r.PathValue("key"), &c)
+	s, err := d.Bot.Sheet(r.PathValue("key"), &c)
 	if err != nil {
 		return c, s, err
 	}
 	return c, s, d.audit(r, u, did+s.Key, c.Patient.ID, "")
 }
 
-// pdf is the sheet on one page of A4.
-func (s *sheet) pdf(day time.Time) ([]byte, error) {
+// sheetLink texts her a link to the sheet, which opens when she has said who she is.
+func (d *Desk) sheetLink(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	id, key := r.PathValue("id"), r.PathValue("key")
+	if err := d.Bot.SendSheet(bot.Audited(r.Context(), entry(r, u, "text her a link to her "+key, "", "")), id, key, u.Email); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/desk/patients/"+id+"/sheets/"+key+"?sent", http.StatusSeeOther)
+	return nil
+}
+
+// mayLink says whether a link can be texted to her, and opened.
+func mayLink(p *bot.Patient) bool {
+	phone, _ := p.Address("sms")
+	return phone.At != "" && p.BirthDate != "" && p.Status != bot.Stopped && p.Status != bot.Ended
+}
+
+// pdfOf is the sheet on one page of A4.
+func pdfOf(s *bot.Sheet, day time.Time) ([]byte, error) {
 	f := fpdf.New("P", "mm", "A4", "")
 	f.SetLang("en-GB")
 	f.SetTitle(s.Title, true)
@@ -194,7 +104,7 @@ func (s *sheet) pdf(day time.Time) ([]byte, error) {
 	heading := func(words string) { f.Ln(1.5); text("B", 11, words) }
 	text("B", 18, s.Title)
 	text("", 10, s.Intro)
-	facts := func(list []fact) {
+	facts := func(list []bot.Fact) {
 		for _, x := range list {
 			text("", 10, x.Key+": "+x.Value)
 		}
@@ -217,7 +127,7 @@ func (s *sheet) pdf(day time.Time) ([]byte, error) {
 	if len(s.Met) > 0 {
 		heading("Criteria for non-specific symptoms (NSS) that are met")
 		for _, m := range s.Met {
-			text("", 10, "• "+met(m))
+			text("", 10, "• "+m.Words())
 		}
 	}
 	heading(s.AskHeading)
@@ -234,16 +144,4 @@ func (s *sheet) pdf(day time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	err := f.Output(&out)
 	return out.Bytes(), err
-}
-
-// met says a criterion with its day.
-func met(m bot.Met) string {
-	words := m.Label
-	if !m.Since.IsZero() {
-		words += ", since " + m.Since.Format("2 January 2006")
-	}
-	if m.Why != "" {
-		words += " (" + m.Why + ")"
-	}
-	return words
 }

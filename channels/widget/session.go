@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ type session struct {
 	Patient string    `json:"patient"`
 	Carer   string    `json:"carer,omitempty"` // of hers, who has it; "": she has
 	Code    string    `json:"code,omitempty"`  // of a link to a carer: hashed with the key
+	To      string    `json:"to,omitempty"`    // of a link: the sheet of hers that it leads to
 	Began   time.Time `json:"began,omitzero"`
 	Ends    time.Time `json:"ends,omitzero"`
 	key     string    // of the drawer
@@ -219,12 +221,11 @@ func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
 		refuse()
 		return
 	}
-	link.Code = ""
 	if _, err := c.Values.TakeValue(r.Context(), drawerLinks, hashed(key), c.Now()); err != nil {
 		refuse() // somebody was faster
 		return
 	}
-	err = c.begin(w, r, link)
+	err = c.begin(w, r, session{Patient: link.Patient, Carer: link.Carer})
 	if err == nil && link.Carer != "" {
 		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "carer", Did: "open her messages", Patient: link.Patient, Ref: link.Carer, From: c.from(r)})
 	}
@@ -232,7 +233,11 @@ func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, err)
 		return
 	}
-	http.Redirect(w, r, "/chat", http.StatusSeeOther)
+	to := "/chat"
+	if slices.Contains(bot.HerSheets, link.To) {
+		to = "/chat/sheets/" + link.To
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // forCarer says whether a link is one for a carer, who is asked another thing.

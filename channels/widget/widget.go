@@ -65,6 +65,8 @@ type Bot interface {
 	Signs(ctx context.Context, locale string) (string, error)
 	TextCode(ctx context.Context, at bot.Address, code string, keep func(patients []string) error) error
 	Vouched(ctx context.Context, who, once string) (patient string, err error)
+	Case(ctx context.Context, patient string) (bot.Case, error)
+	Sheet(key string, c *bot.Case) (bot.Sheet, error)
 	Watch(ctx context.Context) <-chan bot.Hint
 	Service() *bot.Service
 }
@@ -132,7 +134,7 @@ func New(c Config) (*Chat, error) {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
 	zone := c.Bot.Service().Location
-	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "scale": scale, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
+	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "date": func(t time.Time) string { return t.In(zone).Format("2 January 2006") }, "scale": scale, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
 		Option("missingkey=error").ParseFS(files, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
@@ -169,6 +171,7 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /chat/held.json", c.held)
 	pages.HandleFunc("POST /chat/carers", c.addCarer)
 	pages.HandleFunc("POST /chat/carers/end", c.endCarer)
+	pages.HandleFunc("GET /chat/sheets/{key}", c.sheet)
 	pages.HandleFunc("POST /chat/say", c.say)
 	pages.HandleFunc("POST /chat/ask", c.ask)
 	pages.HandleFunc("GET /chat/news", c.poll)

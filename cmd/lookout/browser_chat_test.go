@@ -449,6 +449,11 @@ func TestChatPageCheckIn(t *testing.T) {
 	tom.say("she says her back is worse")
 	tom.chatReads("You, ")
 	tom.sound("chat, a carer's")
+	tom.open(w.url + "/chat/sheets/summary")
+	tom.chatReads("Add a photo") // her summary is hers alone
+	her.open(w.url + "/chat/sheets/summary")
+	her.reads("What I would like to ask")
+	her.sound("chat, her summary")
 	her.open(w.url + "/chat")
 	her.chatReads("Tom (husband)")
 	her.click("button", "Cymraeg")

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
+
+	"lookout/bot"
 )
 
 // opened is a browser that has opened her chat by a link.
@@ -516,5 +519,50 @@ func TestChatSessionEnds(t *testing.T) {
 	}
 	if rows := w.rows("open"); len(rows) != 0 {
 		t.Errorf("words of nobody whom we know are at the desk: %v", rows)
+	}
+}
+
+// A nurse texts her a link to her summary. It shows nothing before she has said who she
+// is, opens once, leads to no other's, and never to the letter to her GP; each look is
+// in the audit.
+func TestSummaryByLink(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Zebedeemarker", mary)
+	w.reply(mary, "found a lump in my breast")
+	w.expect(mary, 0, "Your nurse will")
+	if err := w.process.bot.SendSheet(t.Context(), id, "gp-letter", "ann@example.org"); !errors.Is(err, bot.ErrNotFound) {
+		t.Errorf("a link to the letter to her GP: %v", err)
+	}
+	skip := w.texts(mary)
+	if err := w.process.bot.SendSheet(t.Context(), id, "summary", "ann@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	text := w.expect(mary, skip, "/chat?k=").Body
+	link := text[strings.Index(text, w.url):]
+	at, err := url.Parse(strings.TrimSpace(link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, _ := cookiejar.New(nil)
+	c := &http.Client{Jar: jar}
+	if page := w.fetch(c, at.String(), 200); strings.Contains(page, "Zebedeemarker") || strings.Contains(page, "lump") {
+		t.Error("it tells something of her before she has said who she is")
+	}
+	w.fetch(c, w.url+"/chat/sheets/summary", 401)
+	form := url.Values{"k": {at.Query().Get("k")}, "day": {"1"}, "month": {"4"}, "year": {"1961"}}
+	w.submit(c, "/chat/open", form, 403)
+	form.Set("day", "30")
+	if page := w.submit(c, "/chat/open", form, 200); !strings.Contains(page, "My summary") || !strings.Contains(page, "found a lump in my breast") || !strings.Contains(page, "Zebedeemarker") || strings.Contains(page, "Bone profile") {
+		t.Errorf("her summary: %s", page)
+	}
+	if page := w.fetch(c, w.url+"/chat/sheets/ae-card", 200); !strings.Contains(page, "Spinal cord compression") {
+		t.Error("her card is not there")
+	}
+	w.fetch(c, w.url+"/chat/sheets/gp-letter", 404)
+	again, _ := cookiejar.New(nil)
+	w.submit(&http.Client{Jar: again}, "/chat/open", form, 403)
+	log, err := w.process.bot.AccessTo(t.Context(), id)
+	if err != nil || !slices.ContainsFunc(log, func(e bot.AuditEntry) bool { return e.Did == "read sheet: summary" && e.By == "patient" }) {
+		t.Errorf("%v: her look is not in the audit", err)
 	}
 }
