@@ -126,6 +126,9 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		}
 		b.outlets[channel] = &outlet{o, rate.NewLimiter(limit, max(1, int(o.PerSecond)))}
 	}
+	if err := halfRestored(ctx, b.store, b.now()); err != nil {
+		return nil, err
+	}
 	if err := b.keepPack(ctx); err != nil {
 		return nil, fmt.Errorf("keep the content: %w", err)
 	}

@@ -187,31 +187,43 @@ func moveAudit(ctx context.Context, from, to Portable) error {
 			return err
 		}
 		mine = page[len(page)-1].Seq
-		there, err := to.AuditLog(ctx, theirs, len(page))
-		if err != nil {
-			return fmt.Errorf("audit: %w", err)
-		}
-		for i := range there {
-			theirs = there[i].Seq
-			if !sameAudit(page[i], there[i]) {
-				return fmt.Errorf("%w: the target has another audit", ErrConflict)
-			}
-		}
-		if rest := page[len(there):]; len(rest) > 0 {
-			for i := range rest {
-				rest[i].Seq = 0
-			}
-			if err := to.Audit(ctx, rest...); err != nil {
-				return fmt.Errorf("audit: %w", err)
-			}
-			if there, err = to.AuditLog(ctx, theirs, len(rest)); err != nil {
-				return fmt.Errorf("audit: %w", err)
-			}
-			if len(there) > 0 {
-				theirs = there[len(there)-1].Seq
-			}
+		if theirs, err = appendAudit(ctx, to, page, theirs); err != nil {
+			return err
 		}
 	}
+}
+
+// appendAudit appends what a store does not have of a page of the audit, which
+// follows on its entry theirs. What it has must be the page's beginning. It gives
+// the last entry that the store then has of it.
+func appendAudit(ctx context.Context, to Portable, page []AuditEntry, theirs int64) (int64, error) {
+	there, err := to.AuditLog(ctx, theirs, len(page))
+	if err != nil {
+		return theirs, fmt.Errorf("audit: %w", err)
+	}
+	for i := range there {
+		theirs = there[i].Seq
+		if !sameAudit(page[i], there[i]) {
+			return theirs, fmt.Errorf("%w: the target has another audit", ErrConflict)
+		}
+	}
+	rest := page[len(there):]
+	if len(rest) == 0 {
+		return theirs, nil
+	}
+	for i := range rest {
+		rest[i].Seq = 0
+	}
+	if err := to.Audit(ctx, rest...); err != nil {
+		return theirs, fmt.Errorf("audit: %w", err)
+	}
+	if there, err = to.AuditLog(ctx, theirs, len(rest)); err != nil {
+		return theirs, fmt.Errorf("audit: %w", err)
+	}
+	if len(there) > 0 {
+		theirs = there[len(there)-1].Seq
+	}
+	return theirs, nil
 }
 
 func sameAudit(a, b AuditEntry) bool {

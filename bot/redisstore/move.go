@@ -42,14 +42,36 @@ func (s *Store) Everyone(ctx context.Context, after string, limit int) ([]string
 	return ids[:min(len(ids), limit)], nil
 }
 
-// Export gives everything of a patient.
+// exportTries is how often a patient is read who changes while she is read.
+const exportTries = 50
+
+// Export gives everything of a patient, of one moment.
 func (s *Store) Export(ctx context.Context, patient string) (bot.Whole, error) {
-	var w bot.Whole
 	leave, err := s.enter(ctx)
 	if err != nil {
-		return w, err
+		return bot.Whole{}, err
 	}
 	defer leave()
+	for range exportTries {
+		w, err := s.export(ctx, patient)
+		if err != nil {
+			return w, err
+		}
+		// A commit in between has raised her version.
+		head := plain("getrange", s.keys.record(patient), 0, 31)
+		if err := s.servers.read(ctx, head); err != nil {
+			return w, err
+		}
+		text, _ := head.done.Text()
+		if version, _, _ := strings.Cut(text, " "); atoi(version) == w.Version {
+			return w, nil
+		}
+	}
+	return bot.Whole{}, fmt.Errorf("%w: %s was changed again and again while she was read", bot.ErrUnavailable, patient)
+}
+
+func (s *Store) export(ctx context.Context, patient string) (bot.Whole, error) {
+	var w bot.Whole
 	record, journal := plain("get", s.keys.record(patient)), plain("lrange", s.keys.journal(patient), 0, -1)
 	rows, messages, done := plain("hgetall", s.keys.rows(patient)), plain("hgetall", s.keys.messages(patient)), plain("hgetall", s.keys.done(patient))
 	if err := s.servers.read(ctx, record, journal, rows, messages, done); err != nil {

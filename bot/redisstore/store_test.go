@@ -110,3 +110,9 @@ func TestMove(t *testing.T) {
 	h := harness("redis://"+server.Addr, Options{})
 	storetest.RunMove(t, h, h)
 }
+
+func TestBackup(t *testing.T) {
+	_, v := storetest.Keys(t)
+	h := harness("redis://"+storetest.StartRedis(t).Addr, Options{Keys: vault.Opening{Vault: v}})
+	storetest.RunBackup(t, h, h)
+}

@@ -14,7 +14,47 @@ import (
 	"lookout/bot/vault"
 )
 
-var _ bot.Portable = (*Store)(nil)
+var (
+	_ bot.Portable    = (*Store)(nil)
+	_ bot.Snapshotter = (*Store)(nil)
+)
+
+// snapshot is the file as it was at one moment: one connection inside a transaction
+// that reads. While it is open, the log is not made shorter.
+type snapshot struct{ *Store }
+
+// Snapshot gives the file as it is now.
+func (s *Store) Snapshot(ctx context.Context) (bot.Portable, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(s.path, true))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	db.SetMaxOpenConns(1)
+	at := &Store{path: s.path, vault: s.vault, state: s.state, read: db}
+	for _, text := range []string{"BEGIN", "SELECT count(*) FROM goose_db_version"} { // what is read first fixes the moment
+		if err == nil {
+			_, err = db.ExecContext(ctx, text)
+		}
+	}
+	if err == nil {
+		err = at.reads.prepare(ctx, db)
+	}
+	if err != nil {
+		return nil, errors.Join(unavailable(err), db.Close())
+	}
+	return snapshot{at}, nil
+}
+
+// Close gives the moment up.
+func (s snapshot) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.read.Close()
+}
 
 // Everyone lists the ids of all people.
 func (s *Store) Everyone(ctx context.Context, after string, limit int) ([]string, error) {

@@ -111,6 +111,8 @@ func TestEncryptedOnlyAlone(t *testing.T) {
 
 func TestMove(t *testing.T) { storetest.RunMove(t, files, files) }
 
+func TestBackup(t *testing.T) { storetest.RunBackup(t, files, files) }
+
 func open(tb testing.TB) *Store {
 	tb.Helper()
 	s, err := Open(context.Background(), filepath.Join(tb.TempDir(), "lookout.db"))

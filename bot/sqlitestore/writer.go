@@ -34,6 +34,9 @@ func (s *Store) submit(ctx context.Context, run func() error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
+	if s.jobs == nil {
+		return fmt.Errorf("%w: a snapshot is not written to", bot.ErrInvalid)
+	}
 	j := &job{run: run, done: make(chan struct{})}
 	s.mu.RLock()
 	if s.closed {

@@ -262,6 +262,10 @@ func progress(to io.Writer, done string, all int) func(n int) {
 	}
 	return func(n int) {
 		if n%max(1, min(100, all/100)) == 0 || n == all {
+			if all < 0 { // nobody knows how many there are
+				fmt.Fprintf(to, "\r%d %s", n, done)
+				return
+			}
 			fmt.Fprintf(to, "\r%d of %d %s", n, all, done)
 		}
 		if n == all {

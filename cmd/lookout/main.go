@@ -31,6 +31,8 @@ type cli struct {
 	Patients patientsCmd `cmd:"" help:"Enrol people from a file, see what a person's plan will send, set when she wishes to be texted."`
 	Simulate simulateCmd `cmd:"" help:"Run made-up patients through months in seconds: the queue, the cost and the nurse hours to expect."`
 	Keys     keysCmd     `cmd:"" help:"Make and rotate the keyset that encrypts the store, and encrypt the store with it."`
+	Backup   backupCmd   `cmd:"" help:"Write everything that the store keeps into a file, encrypted, while lookout serves."`
+	Restore  restoreCmd  `cmd:"" help:"Fill an empty store from a backup, and compare the two."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring everything from one store to another, a file or Redis, and compare the two."`
 	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
 }
