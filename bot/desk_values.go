@@ -19,6 +19,10 @@ const (
 	drawerWriting = "writing" // key: patient; value: who writes to her now
 )
 
+// DrawerPush, with a patient's id behind it, is the drawer in which the chat keeps the
+// devices that she wants to be told on.
+const DrawerPush = "chat-push/"
+
 // lookHolds is how long somebody counts as looking after her page has last said so.
 const lookHolds = 90 * time.Second
 
@@ -165,16 +169,18 @@ func (b *Bot) writingTo(ctx context.Context, patient string) (w Writing, err err
 
 // forget removes what the drawers keep of a patient who was erased.
 func (b *Bot) forget(ctx context.Context, patient string) error {
-	photos, err := b.store.Values(ctx, drawerPhotos+patient, b.now())
-	if err != nil {
-		return fmt.Errorf("forget: %w", err)
-	}
 	if err := b.store.DeleteValue(ctx, drawerWriting, patient); err != nil {
 		return fmt.Errorf("forget: %w", err)
 	}
-	for name := range photos {
-		if err := b.store.DeleteValue(ctx, drawerPhotos+patient, name); err != nil {
+	for _, drawer := range []string{drawerPhotos + patient, DrawerPush + patient} {
+		hers, err := b.store.Values(ctx, drawer, b.now())
+		if err != nil {
 			return fmt.Errorf("forget: %w", err)
+		}
+		for name := range hers {
+			if err := b.store.DeleteValue(ctx, drawer, name); err != nil {
+				return fmt.Errorf("forget: %w", err)
+			}
 		}
 	}
 	for _, drawer := range []string{drawerLabelled, drawerDrafts, drawerLooking} {

@@ -12,11 +12,11 @@ import (
 
 var write = flag.Bool("write", false, "write assets/chat.js anew (go generate does)")
 
-// bundle makes the element's script of element/*.ts.
-func bundle(t *testing.T) []byte {
+// bundle makes a script of element/*.ts: chat, the element, or push, the service worker.
+func bundle(t *testing.T, name string) []byte {
 	t.Helper()
 	made := api.Build(api.BuildOptions{
-		EntryPoints: []string{"element/chat.ts"}, Bundle: true, Format: api.FormatIIFE, Target: api.ES2022, Charset: api.CharsetUTF8,
+		EntryPoints: []string{"element/" + name + ".ts"}, Bundle: true, Format: api.FormatIIFE, Target: api.ES2022, Charset: api.CharsetUTF8,
 		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true, LegalComments: api.LegalCommentsNone,
 		Loader:      map[string]api.Loader{".css": api.LoaderText},
 		TsconfigRaw: "{}", // the one beside it is for checking types
@@ -30,20 +30,22 @@ func bundle(t *testing.T) []byte {
 	return made.OutputFiles[0].Contents
 }
 
-// The script that is served is what element/ makes.
+// The scripts that are served are what element/ makes.
 func TestBundleIsFresh(t *testing.T) {
-	script := bundle(t)
-	if *write {
-		if err := os.WriteFile("assets/chat.js", script, 0o644); err != nil {
+	for _, name := range []string{"chat", "push"} {
+		script, file := bundle(t, name), "assets/"+name+".js"
+		if *write {
+			if err := os.WriteFile(file, script, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		served, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	served, err := os.ReadFile("assets/chat.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(served, script) {
-		t.Error("assets/chat.js is not what element/ makes: run go generate ./channels/widget")
+		if !bytes.Equal(served, script) {
+			t.Errorf("%s is not what element/ makes: run go generate ./channels/widget", file)
+		}
 	}
 }
 
@@ -51,7 +53,7 @@ func TestBundleIsFresh(t *testing.T) {
 func TestElementIsSmall(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	for _, name := range []string{"assets/chat.js", "assets/chat.css"} {
+	for _, name := range []string{"assets/chat.js", "assets/push.js", "assets/chat.css"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -295,6 +295,14 @@ const harmless = "https://www.bbc.co.uk/weather"
 func (c *Chat) leave(w http.ResponseWriter, r *http.Request) {
 	if cookie, err := r.Cookie(cookieName); err == nil {
 		key := hashed(cookie.Value)
+		s, err := c.who(r)
+		if err == nil {
+			err = c.Push.end(r.Context(), s)
+		}
+		if err != nil {
+			c.fail(w, r, err)
+			return
+		}
 		if err := c.Values.DeleteValue(r.Context(), drawerSessions, key); err != nil {
 			c.fail(w, r, err)
 			return

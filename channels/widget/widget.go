@@ -30,6 +30,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/SherClockHolmes/webpush-go"
 	"github.com/gorilla/websocket"
 	"golang.org/x/time/rate"
 
@@ -76,6 +77,7 @@ type Values interface {
 	PutValue(ctx context.Context, drawer, key string, value []byte, expires time.Time) error
 	Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
 	TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
+	Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error)
 	DeleteValue(ctx context.Context, drawer, key string) error
 }
 
@@ -87,6 +89,7 @@ type Config struct {
 	Origins   []string       // of the hospital's pages that may show the chat in a frame
 	Proxies   []netip.Prefix // of our own, whose word on where a request came from counts
 	VouchKey  string         // shared with a hospital's page that vouches for people; "": none does
+	Push      *Push          // nil: nobody is told of messages by web push
 	// PhoneChannel is the bot's name of telephones, and ParseNumber reads a number as
 	// people write it.
 	PhoneChannel string
@@ -179,6 +182,10 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("GET /chat/ws", c.socket)
 	pages.HandleFunc("POST /chat/leave", c.leave)
 	pages.HandleFunc("POST /chat/stay", c.stay)
+	pages.HandleFunc("POST /chat/push", c.keepPush)
+	pages.HandleFunc("GET /chat/push.js", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, files, "assets/push.js")
+	})
 	pages.HandleFunc("POST /chat/language", c.speak)
 	pages.HandleFunc("GET /chat/widget.js", c.script)
 	pages.HandleFunc("GET /chat/chat.css", func(w http.ResponseWriter, r *http.Request) {
@@ -213,7 +220,7 @@ func (c *Chat) script(w http.ResponseWriter, r *http.Request) {
 	var team []byte
 	if err == nil {
 		s := c.Bot.Service()
-		team, err = json.Marshal(map[string]any{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat", "origins": c.Origins, "away": harmless})
+		team, err = json.Marshal(map[string]any{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat", "origins": c.Origins, "away": harmless, "push": c.Push.key()})
 	}
 	if err != nil {
 		c.fail(w, r, err)
@@ -347,10 +354,15 @@ func (c *Chat) ask(w http.ResponseWriter, r *http.Request) {
 }
 
 // Sender delivers to the chat: what is in the journal is in the chat, so that
-// there is nothing to hand over.
-type Sender struct{}
+// there is nothing to hand over. Her devices are told, if she wants that.
+type Sender struct{ Push *Push }
 
 // Send is part of bot.Sender.
-func (Sender) Send(_ context.Context, m bot.Outgoing) (bot.Sent, error) {
+func (s Sender) Send(_ context.Context, m bot.Outgoing) (bot.Sent, error) {
+	urgency := webpush.UrgencyNormal
+	if m.Priority == bot.PriorityEmergency {
+		urgency = webpush.UrgencyHigh
+	}
+	s.Push.tell(m.Patient, urgency)
 	return bot.Sent{CarrierID: "chat:" + m.ID, Delivered: true}, nil
 }

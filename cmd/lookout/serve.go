@@ -83,6 +83,7 @@ type process struct {
 	store    bot.Store
 	bot      *bot.Bot
 	twilio   *sms.Client
+	push     *widget.Push // nil: it is not set
 	jobs     *scheduler.Scheduler
 	mux      *http.ServeMux
 	log      *slog.Logger
@@ -105,8 +106,13 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return fail(err)
 	}
+	if s.Chat.PushContact != "" {
+		if p.push, err = widget.NewPush(ctx, store, s.Chat.PushContact, s.Chat.PushServices, now, log); err != nil {
+			return fail(err)
+		}
+	}
 	outlets := map[string]bot.Outlet{
-		widget.Channel: {Sender: widget.Sender{}, Lease: 30 * time.Second},
+		widget.Channel: {Sender: widget.Sender{Push: p.push}, Lease: 30 * time.Second},
 		sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 	}
 	if s.SMTP.Address != "" {
@@ -145,7 +151,7 @@ func (p *process) routes(now func() time.Time) error {
 	pages.Register(p.mux) // /desk/…, /assets/…, /pledge
 	p.desk = pages
 	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL,
-		Origins: p.settings.Chat.Origins, Proxies: p.settings.Chat.proxies(), VouchKey: p.settings.Chat.VouchKey, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
+		Origins: p.settings.Chat.Origins, Proxies: p.settings.Chat.proxies(), VouchKey: p.settings.Chat.VouchKey, Push: p.push, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
 	if err != nil {
 		return err
 	}

@@ -10,12 +10,13 @@
 import css from "../assets/chat.css";
 import allWords from "../assets/words.json";
 import { Outbox, type Unsent } from "./outbox";
+import * as notify from "./notify";
 import { most, shrink } from "./photo";
 import { make, View, type Words } from "./view";
 import { Wire, type News, type State } from "./wire";
 
 // LOOKOUT_TEAM is put in when the script is served.
-declare const LOOKOUT_TEAM: { service: string; nurseLine: string; chat: string; origins: string[] | null; away: string };
+declare const LOOKOUT_TEAM: { service: string; nurseLine: string; chat: string; origins: string[] | null; away: string; push: string };
 const team = LOOKOUT_TEAM;
 
 const sheet = new CSSStyleSheet();
@@ -70,6 +71,7 @@ class LookoutChat extends HTMLElement {
     this.wire = new Wire(() => view.last, (n) => this.heard(n), (s) => this.stands(s));
     this.tabs?.addEventListener("message", () => this.flush()); // another tab has kept something
     this.wire.start();
+    this.notices();
   }
 
   // send keeps her words on the device first, and sends them then.
@@ -135,6 +137,27 @@ class LookoutChat extends HTMLElement {
       this.view.choose(m.photos || []);
       this.view.words.focus();
     });
+  }
+
+  // notices offers to tell her of new messages on this device, where that can be.
+  private async notices() {
+    const { view, w } = this;
+    if (!team.push || !notify.able() || this.hasAttribute("carer")) return;
+    let on = await notify.on();
+    const button = make("button", { className: "second", type: "button", "aria-describedby": "push-hint" });
+    const hint = make("p", { className: "hint", id: "push-hint" }, w.push_hint);
+    const show = () => (button.textContent = on ? w.push_off : w.push_on);
+    button.onclick = async () => {
+      button.disabled = true;
+      if (on) await notify.stop();
+      on = !on && (await notify.start(team.push, this.lang));
+      hint.textContent = on || button.textContent === w.push_off ? w.push_hint : w.push_no;
+      button.disabled = false;
+      show();
+      button.focus();
+    };
+    show();
+    view.root.append(make("div", {}, button, hint));
   }
 
   // choose makes what she has chosen small, at once, so that what waits on the device is
