@@ -3,6 +3,7 @@ package flows
 import (
 	"fmt"
 	"html"
+	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -60,8 +61,12 @@ func (p *Program) SVG(name string, as Picture) string {
 
 	var b strings.Builder
 	id := "flow-" + name
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="%s-title %s-desc" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" font-family="Arial, sans-serif" font-size="13">`+"\n",
-		id, id, width, height, width, height)
+	role := "img"
+	if as.Link != nil {
+		role = "group" // what is in an image cannot be pressed
+	}
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" role="%s" aria-labelledby="%s-title %s-desc" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" font-family="Arial, sans-serif" font-size="13">`+"\n",
+		role, id, id, width, height, width, height)
 	fmt.Fprintf(&b, "<title id=\"%s-title\">The flow %s</title>\n<desc id=\"%s-desc\">%s</desc>\n", id, html.EscapeString(name), id, html.EscapeString(inOne(steps)))
 	fmt.Fprintf(&b, `<defs><marker id="%s-tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto-start-reverse"><path d="M0 0L10 5L0 10z" fill="#4c6272"/></marker></defs>`+"\n", id)
 	fmt.Fprintf(&b, `<rect width="%.0f" height="%.0f" fill="#fff"/>`+"\n", width, height)
@@ -252,7 +257,7 @@ func (w *way) path() string {
 	fmt.Fprintf(&b, "M%.1f %.1f", line[0].x, line[0].y)
 	for i := 1; i < len(line); i++ {
 		from, to := line[i-1], line[i]
-		if from.x == to.x {
+		if math.Abs(from.x-to.x) < 1 {
 			if from.y != to.y {
 				fmt.Fprintf(&b, "V%.1f", to.y)
 			}

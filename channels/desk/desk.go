@@ -150,17 +150,23 @@ func New(c Config) (*Desk, error) {
 	return d, nil
 }
 
+// Stylesheet serves /assets/: nhsuk-frontend's stylesheet, and the pictures that it
+// asks for.
+func Stylesheet() http.Handler {
+	nhsuk, err := fs.Sub(files, "assets/nhsuk")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return cached(http.StripPrefix("/assets/", http.FileServerFS(nhsuk)))
+}
+
 // Register puts every page of the desk on a mux.
 func (d *Desk) Register(mux *http.ServeMux) {
 	assets, err := fs.Sub(files, "assets")
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
-	nhsuk, err := fs.Sub(assets, "nhsuk")
-	if err != nil {
-		panic(err)
-	}
-	mux.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(nhsuk))))
+	mux.Handle("GET /assets/", Stylesheet())
 	mux.Handle("GET /desk/static/", cached(http.StripPrefix("/desk/static/", http.FileServerFS(assets))))
 	mux.Handle("GET /pledge", headers(http.HandlerFunc(d.public)))
 	pages := http.NewServeMux()

@@ -14,7 +14,7 @@ import (
 // rooms is the house: every folder that may hold Go code, and what of lookout it
 // may import. Arrows run one way: cmd → channels, scheduler → bot → content → flows.
 var rooms = map[string][]string{
-	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "bot/vault", "channels/api", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/webhook", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
+	"cmd/lookout":          {"bot", "bot/sqlitestore", "bot/redisstore", "bot/rehearsal", "bot/simulate", "bot/vault", "channels/api", "channels/author", "channels/desk", "channels/email", "channels/sms", "channels/sms/standin", "channels/webhook", "channels/widget", "content", "flows", "flows/triage", "scheduler"},
 	"bot":                  {"content", "flows", "flows/triage"},
 	"bot/sqlitestore":      {"bot", "bot/vault", "flows/triage"},
 	"bot/redisstore":       {"bot", "bot/vault", "flows/triage"},
@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"flows/triage":         {},
 	"content":              {"flows", "flows/triage"},
 	"channels/api":         {"bot"},
+	"channels/author":      {"bot/rehearsal", "content", "flows"}, // no patient, and no store: what authors read and try
 	"channels/desk":        {"bot", "content", "flows/triage"},
 	"channels/email":       {"bot"},
 	"channels/sms":         {"bot"},

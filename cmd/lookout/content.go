@@ -15,6 +15,7 @@ type contentCmd struct {
 	Copy   contentCopyCmd   `cmd:"" help:"Write the content that comes with lookout into a folder, to be changed there."`
 	Status contentStatusCmd `cmd:"" help:"Who answers for each part, what is a draft, what is to be looked at again, who has signed."`
 	Diff   contentDiffCmd   `cmd:"" help:"What a change of the content changes for patients, in plain words, and which recorded conversations go otherwise."`
+	Serve  contentServeCmd  `cmd:"" help:"Show every flow as a picture and every text in both languages, and play flows, in a browser on this machine."`
 	Sign   contentSignCmd   `cmd:"" help:"Record that a named clinician has approved this very content."`
 }
 
