@@ -37,5 +37,5 @@ properties: ## the properties of flows, plans and the whole engine, 1,000 times 
 soak: ## (needs 50,000 open files) 20,000 idle and 500 writing pages over three restarts, with a plain echo server beside them
 	SOAK_IDLE=20000 SOAK_CHATTING=500 SOAK_SAYS=20 SOAK_RESTARTS=3 $(GO) test -run TestChatSoak -v -timeout 60m ./cmd/lookout
 
-torture: ## kill -9 under load, 200 times
-	KILLS=200 $(GO) test -run TestKill -timeout 60m ./cmd/lookout
+torture: ## kill, pause, cut, slow, fill and fail over, 200 times on each store; TORTURE_SEED=N replays
+	TORTURE_SEED=$${TORTURE_SEED:-$$(date +%s)} TORTURE_ROUNDS=$${TORTURE_ROUNDS:-200} $(GO) test -run TestTorture -v -timeout 120m ./cmd/lookout

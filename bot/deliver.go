@@ -168,6 +168,18 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until 
 // may have gone.
 func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.Time) result {
 	s := Settlement{ID: out.ID, Fence: out.Fence, At: b.now()}
+	finder, canFind := o.Sender.(Finder)
+	if out.Unsettled && canFind { // before all else: what may have gone is not taken back
+		found, ok, err := finder.Find(ctx, out, b.knownCarrierID(ctx))
+		if err != nil {
+			s.State, s.Unsettled, s.RetryAt = OutPending, true, b.now().Add(backoff(out.Attempts))
+			return result{out: out, what: s, class: SendUnknown}
+		}
+		if ok {
+			s.State, s.CarrierID = OutSent, found.CarrierID
+			return result{out: out, what: s, gone: true}
+		}
+	}
 	if ok, err := b.wanted(ctx, out, b.now()); err == nil && !ok {
 		s.State = OutCancelled
 		return result{out: out, what: s}
@@ -185,18 +197,6 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 		return result{out: out, what: s}
 	}
 	if out.Unsettled {
-		finder, canFind := o.Sender.(Finder)
-		if canFind {
-			found, ok, err := finder.Find(ctx, out, b.knownCarrierID(ctx))
-			if err != nil {
-				s.State, s.Unsettled, s.RetryAt = OutPending, true, b.now().Add(backoff(out.Attempts))
-				return result{out: out, what: s, class: SendUnknown}
-			}
-			if ok {
-				s.State, s.CarrierID = OutSent, found.CarrierID
-				return result{out: out, what: s, gone: true}
-			}
-		}
 		b.log.Warn("sending again a message whose first send was never settled", "message", out.ID, "attempt", out.Attempts, "carrier_asked", canFind)
 	}
 	if now := b.now(); !time.Now().Before(until) || !now.Before(out.LeaseUntil) {

@@ -85,3 +85,61 @@ func TestLookingCostsNothingOfTheRate(t *testing.T) {
 		}
 	})
 }
+
+// lossy is a carrier that takes a message and loses its answer, and can be asked.
+type lossy struct {
+	slow
+	asked []string
+}
+
+func (l *lossy) Send(ctx context.Context, out bot.Outgoing) (bot.Sent, error) {
+	_, err := l.slow.Send(ctx, out)
+	return bot.Sent{}, &bot.SendError{Class: bot.SendUnknown, Err: fmt.Errorf("no answer: %w", err)}
+}
+
+func (l *lossy) Find(_ context.Context, out bot.Outgoing, _ func(string) bool) (bot.Sent, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked = append(l.asked, out.ID)
+	return bot.Sent{CarrierID: "SM-" + out.ID}, true, nil
+}
+
+// A page that may have gone is not said to be taken back when the row is taken
+// meanwhile: it has reached the nurse.
+func TestAPageThatMayHaveGoneIsNotTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const nurse = "+447700900900"
+		at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+		carrier := &lossy{slow: slow{first: func() {}}}
+		b, team := newBot(t, &at, map[string]bot.Outlet{"sms": {Sender: carrier, Lease: time.Minute}})
+		team.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: "sms", At: nurse}}}}
+		if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: "+447700900109"}, Text: "crushing pain in my chest, cant breathe", CarrierID: "SM1"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		rows, err := b.Queue(t.Context(), bot.QueueFilter{})
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		if _, err := b.Take(t.Context(), bot.Act{Row: rows[0].ID, By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		at = at.Add(time.Minute)
+		if _, err := b.Deliver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(carrier.asked) != 2 {
+			t.Errorf("the carrier was asked for %v, want her text and the page", carrier.asked)
+		}
+		for _, id := range carrier.asked {
+			if err := b.DeliveryReceipt(t.Context(), bot.DeliveryReceipt{CarrierID: "SM-" + id, State: bot.OutDelivered}); err != nil {
+				t.Errorf("that %s went is not known: %v", id, err)
+			}
+		}
+		if len(carrier.sent) != 2 {
+			t.Errorf("sent to %v, want each once", carrier.sent)
+		}
+	})
+}

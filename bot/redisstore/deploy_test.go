@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -57,62 +56,4 @@ func aCluster(tb testing.TB, masters int, announce func(i int) *proxy) (nodes []
 		node.Await(tb, "Cluster state changed: ok", 0)
 	}
 	return nodes, "redis+cluster://" + strings.Join(said, ",")
-}
-
-// watched is a master with replicas, and the Sentinels that watch it.
-type watched struct {
-	servers   []*storetest.Redis // the first is the master, at first
-	sentinels []*storetest.Redis
-	url       string
-}
-
-// aSentinel starts a master with replicas and three Sentinels, and waits until
-// all know each other.
-func aSentinel(tb testing.TB, replicas int, settings ...string) *watched {
-	tb.Helper()
-	w := &watched{servers: []*storetest.Redis{storetest.StartRedis(tb, settings...)}}
-	master := w.servers[0]
-	host, port, _ := net.SplitHostPort(master.Addr)
-	for range replicas {
-		from := master.Said()
-		r := storetest.StartRedis(tb, append(settings, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")...)
-		r.Await(tb, "MASTER <-> REPLICA sync: Finished with success", 0)
-		master.Await(tb, "Synchronization with replica", from)
-		w.servers = append(w.servers, r)
-	}
-	var hosts []string
-	for range 3 {
-		s := storetest.StartSentinel(tb, "lookout", master.Addr, 2)
-		w.sentinels = append(w.sentinels, s)
-		hosts = append(hosts, s.Addr)
-	}
-	for _, s := range w.sentinels {
-		for _, r := range w.servers[1:] {
-			_, port, _ := net.SplitHostPort(r.Addr)
-			s.Await(tb, fmt.Sprintf("+slave slave 127.0.0.1:%s", port), 0)
-		}
-		for range 2 {
-			s.Await(tb, "+sentinel sentinel", 0)
-		}
-	}
-	w.url = "redis+sentinel://" + strings.Join(hosts, ",") + "/lookout"
-	return w
-}
-
-// failOver kills the master, and waits until the Sentinels have named another.
-func (w *watched) failOver(tb testing.TB) {
-	tb.Helper()
-	var from []int
-	for _, s := range w.sentinels {
-		from = append(from, s.Said())
-	}
-	w.servers[0].Kill()
-	w.awaitSwitch(tb, from)
-}
-
-func (w *watched) awaitSwitch(tb testing.TB, from []int) {
-	tb.Helper()
-	for i, s := range w.sentinels {
-		s.Await(tb, "+switch-master lookout", from[i])
-	}
 }

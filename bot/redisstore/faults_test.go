@@ -228,20 +228,20 @@ func TestFailOver(t *testing.T) {
 	for _, copies := range []int{0, 1} {
 		t.Run(fmt.Sprintf("Copies%d", copies), func(t *testing.T) {
 			t.Parallel()
-			w := aSentinel(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10")
-			s := openAt(t, w.url, Options{Copies: copies})
+			w := storetest.StartWatched(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10")
+			s := openAt(t, w.URL, Options{Copies: copies})
 			for i := range 50 {
 				if err := s.Commit(t.Context(), note(fmt.Sprintf("a-before%d", i), fmt.Sprintf("before%d", i))); err != nil {
 					t.Fatal(err)
 				}
 			}
-			stopped := w.servers[1:]
+			stopped := w.Servers[1:]
 			for _, r := range stopped {
 				r.Signal(stopSignal)
 			}
 			// What the kernel keeps for a process that stands still would reach it later:
 			// more than that, so that what comes behind stays with the master.
-			if err := client(t, w.servers[0].Addr).Set(t.Context(), "filler", make([]byte, 48<<20), 0).Err(); err != nil {
+			if err := client(t, w.Servers[0].Addr).Set(t.Context(), "filler", make([]byte, 48<<20), 0).Err(); err != nil {
 				t.Fatal(err)
 			}
 			acked, tried := make(map[string]bool), make(map[string]bool)
@@ -257,15 +257,12 @@ func TestFailOver(t *testing.T) {
 					break // each takes the whole wait
 				}
 			}
-			var from []int
-			for _, sentinel := range w.sentinels {
-				from = append(from, sentinel.Said())
-			}
-			w.servers[0].Kill()
+			from := w.Said()
+			w.Servers[0].Kill()
 			for _, r := range stopped {
 				r.Signal(goOnSignal)
 			}
-			w.awaitSwitch(t, from)
+			w.AwaitSwitch(t, from)
 			awaitWrites(t, s)
 			for i := range 50 {
 				if seen, err := s.Seen(t.Context(), fmt.Sprintf("before%d", i)); err != nil || !seen {

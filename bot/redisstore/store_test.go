@@ -49,10 +49,10 @@ func TestConformanceOnACluster(t *testing.T) {
 // they name after it has died.
 func TestConformanceWithSentinels(t *testing.T) {
 	t.Parallel()
-	w := aSentinel(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10", "--repl-ping-replica-period", "1")
-	h := harness(w.url, Options{Copies: 1})
+	w := storetest.StartWatched(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10", "--repl-ping-replica-period", "1")
+	h := harness(w.URL, Options{Copies: 1})
 	t.Run("Before", func(t *testing.T) { storetest.Run(t, h) })
-	w.failOver(t)
+	w.FailOver(t)
 	t.Run("After", func(t *testing.T) { storetest.Run(t, h) })
 }
 

@@ -33,8 +33,23 @@ type Redis struct {
 func StartRedis(tb testing.TB, settings ...string) *Redis {
 	tb.Helper()
 	r := &Redis{Dir: tb.TempDir(), more: make(chan struct{})}
-	r.args = append([]string{"--bind", "127.0.0.1", "--dir", r.Dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+	settings = append([]string{"--bind", "127.0.0.1", "--dir", r.Dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
 		"--maxmemory-policy", "noeviction", "--daemonize", "no", "--logfile", ""}, settings...)
+	// A file, and not the command line: Sentinels have the server write into it whose
+	// replica it is now, and started again it knows.
+	file := r.Dir + "/redis.conf"
+	var conf strings.Builder
+	for i := 0; i+1 < len(settings); i += 2 {
+		if name := strings.TrimPrefix(settings[i], "--"); name == "replicaof" {
+			fmt.Fprintln(&conf, name, settings[i+1])
+		} else {
+			fmt.Fprintf(&conf, "%s %q\n", name, settings[i+1])
+		}
+	}
+	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	r.args = []string{file}
 	r.begin(tb, "Ready to accept connections")
 	return r
 }
@@ -187,4 +202,80 @@ func (r *Redis) Set(tb testing.TB, name, value string) {
 	if err != nil || !strings.HasPrefix(answer, "+OK") {
 		tb.Fatalf("CONFIG SET %s: %q, %v", name, answer, err)
 	}
+}
+
+// Watched is a master with replicas, and the Sentinels that watch it.
+type Watched struct {
+	Servers   []*Redis // the first is the master, at first
+	Sentinels []*Redis
+	URL       string
+}
+
+// StartWatched starts a master with replicas and three Sentinels, and waits until
+// all know each other.
+func StartWatched(tb testing.TB, replicas int, settings ...string) *Watched {
+	tb.Helper()
+	w := &Watched{Servers: []*Redis{StartRedis(tb, settings...)}}
+	master := w.Servers[0]
+	host, port, _ := net.SplitHostPort(master.Addr)
+	for range replicas {
+		from := master.Said()
+		r := StartRedis(tb, append(settings, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")...)
+		r.Await(tb, "MASTER <-> REPLICA sync: Finished with success", 0)
+		master.Await(tb, "Synchronization with replica", from)
+		w.Servers = append(w.Servers, r)
+	}
+	var hosts []string
+	for range 3 {
+		s := StartSentinel(tb, "lookout", master.Addr, 2)
+		w.Sentinels = append(w.Sentinels, s)
+		hosts = append(hosts, s.Addr)
+	}
+	for _, s := range w.Sentinels {
+		for _, r := range w.Servers[1:] {
+			_, port, _ := net.SplitHostPort(r.Addr)
+			s.Await(tb, fmt.Sprintf("+slave slave 127.0.0.1:%s", port), 0)
+		}
+		for range 2 {
+			s.Await(tb, "+sentinel sentinel", 0)
+		}
+	}
+	w.URL = "redis+sentinel://" + strings.Join(hosts, ",") + "/lookout"
+	return w
+}
+
+// FailOver kills the first master, and waits until the Sentinels have named another,
+// whose address it gives.
+func (w *Watched) FailOver(tb testing.TB) string {
+	tb.Helper()
+	from := w.Said()
+	w.Servers[0].Kill()
+	return w.AwaitSwitch(tb, from)
+}
+
+// Said is how many lines the log of each Sentinel has.
+func (w *Watched) Said() (from []int) {
+	for _, s := range w.Sentinels {
+		from = append(from, s.Said())
+	}
+	return from
+}
+
+// AwaitSwitch waits until each Sentinel names another master, from a place in its
+// log on, and gives its address.
+func (w *Watched) AwaitSwitch(tb testing.TB, from []int) string {
+	tb.Helper()
+	line := ""
+	for i, s := range w.Sentinels {
+		s.Await(tb, "+switch-master lookout", from[i])
+		s.mu.Lock()
+		for _, said := range s.lines[from[i]:] {
+			if strings.Contains(said, "+switch-master lookout") {
+				line = said
+			}
+		}
+		s.mu.Unlock()
+	}
+	words := strings.Fields(line) // … +switch-master NAME OLD-IP OLD-PORT NEW-IP NEW-PORT
+	return net.JoinHostPort(words[len(words)-2], words[len(words)-1])
 }

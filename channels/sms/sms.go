@@ -152,7 +152,9 @@ func (c *Client) classify(err error, k *call) *bot.SendError {
 		switch {
 		case ok:
 			class = known.class
-		case rest.Status == http.StatusTooManyRequests || rest.Status >= 500:
+		case rest.Status >= 500:
+			class = bot.SendUnknown // it may have been taken before the fault
+		case rest.Status == http.StatusTooManyRequests:
 			class = bot.SendRetry
 		case rest.Status == http.StatusUnauthorized || rest.Status == http.StatusForbidden || rest.Status == http.StatusNotFound:
 			class = bot.SendRetry // our account, not her number: mend it, and the text goes
@@ -178,7 +180,8 @@ type code struct {
 
 // codes is the closed list of Twilio's error codes that mean something to us,
 // as they are described in Twilio's error dictionary. What is not here is
-// refused if Twilio says 4xx, and tried again if it says 429 or 5xx.
+// refused if Twilio says 4xx, tried again if it says 429, and looked for in its log
+// before it is tried again if it says 5xx.
 var codes = map[int]code{
 	20429: {bot.SendRetry, ""},                      // too many requests
 	30001: {bot.SendRetry, ""},                      // queue overflow

@@ -50,7 +50,7 @@ type env struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ(), time.Now}, os.Args[1:]), os.Stderr))
+	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ(), wallClock()}, os.Args[1:]), os.Stderr))
 }
 
 // exitCode reports an error and gives the code to leave with: 0 only on success.

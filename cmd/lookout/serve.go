@@ -49,7 +49,7 @@ func (c *serveCmd) Run(e *env) error {
 	for _, lack := range s.lacks() {
 		log.Warn(lack)
 	}
-	p, err := newProcess(e.ctx, s, pack, team, log, time.Now)
+	p, err := newProcess(e.ctx, s, pack, team, log, e.now)
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,8 @@ type Message struct {
 	ErrorCode int
 	Created   time.Time
 	Media     []string
-	callback  string
-	expected  bool // somebody has waited for it
+	Callback  string `json:"-"` // where its delivery receipts go
+	expected  bool   // somebody has waited for it
 }
 
 // Fault is what goes wrong with the next request to send.
@@ -334,14 +334,14 @@ func (c *Carrier) Receipt(sid, status string, code int) (int, error) {
 	c.messages[i].Status, c.messages[i].ErrorCode = status, code
 	m := *c.messages[i]
 	c.mu.Unlock()
-	if m.callback == "" {
+	if m.Callback == "" {
 		return 0, nil
 	}
 	form := url.Values{"MessageSid": {sid}, "MessageStatus": {status}, "AccountSid": {c.SID}, "From": {m.From}, "To": {m.To}}
 	if code != 0 {
 		form.Set("ErrorCode", strconv.Itoa(code))
 	}
-	return c.call(m.callback, form)
+	return c.call(m.Callback, form)
 }
 
 // ServeHTTP is Twilio's API.
@@ -376,7 +376,7 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := r.PostForm
-	m := &Message{From: f.Get("From"), To: f.Get("To"), Body: f.Get("Body"), Status: "queued", callback: f.Get("StatusCallback")}
+	m := &Message{From: f.Get("From"), To: f.Get("To"), Body: f.Get("Body"), Status: "queued", Callback: f.Get("StatusCallback")}
 	if m.From == "" {
 		m.From = f.Get("MessagingServiceSid")
 	}
