@@ -28,10 +28,10 @@ import (
 	"lookout/flows/triage"
 )
 
-// The conversations and talks are recorded for a look at what a change changes; they are
-// no part of what is signed.
+// The conversations and talks are recorded for a look at what a change changes, and the
+// schemas are for editors: they are no part of what is signed.
 //
-//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml conversations talks
+//go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml conversations talks schema
 var embedded embed.FS
 
 // Embedded is the pack that comes with the program.

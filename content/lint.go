@@ -59,7 +59,7 @@ func (l *linter) ofText(t *text, key, code, mend, format string, args ...any) {
 }
 
 // fieldOf are the fields of a file in which the wordings stand.
-var fieldOf = map[string]string{"en-GB": "en-GB", "en-GB/chat": "chat", "en-GB/email": "email", "cy": "cy", "cy/chat": "cy_chat"}
+var fieldOf = map[string]string{"en-GB": "en-GB", "en-GB/chat": "chat", "en-GB/email": "email", "en-GB/webhook": "webhook", "cy": "cy", "cy/chat": "cy_chat"}
 
 // lineOf is where a wording stands.
 func (t *text) lineOf(key string) int { return cmp.Or(t.lines[fieldOf[key]], t.line) }

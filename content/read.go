@@ -28,7 +28,7 @@ func (p *Pack) Texts() []TextWords {
 	for _, id := range sortedKeys(p.texts) {
 		t := p.texts[id]
 		w := TextWords{ID: id, Segments: t.segments}
-		for _, key := range []string{"en-GB", "cy", "en-GB/chat", "cy/chat", "en-GB/email"} {
+		for _, key := range []string{"en-GB", "cy", "en-GB/chat", "cy/chat", "en-GB/email", "en-GB/webhook"} {
 			words := t.wording[key]
 			if words == "" {
 				continue
