@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+	"github.com/trustelem/zxcvbn"
 	"golang.org/x/time/rate"
 
 	"lookout/bot"
@@ -204,13 +205,17 @@ func (d *Desk) signOut(w http.ResponseWriter, r *http.Request) {
 
 // The bounds of a password, in characters. Length is what counts, and no rule about
 // signs and digits (NCSC, "Password administration for system owners").
-const shortest, longest = 12, 200
+const shortest, longest = 12, 128
+
+// strongEnough is zxcvbn's mark from which a password is taken: more than 10^8 guesses by
+// whoever knows the lists of common ones, names, dates and rows of keys.
+const strongEnough = 3
 
 // weak says what is wrong with a password that somebody chooses; "" when nothing is.
 func weak(password string, u bot.User) string {
 	lower := strings.ToLower(password)
 	mine, _, _ := strings.Cut(strings.ToLower(u.Email), "@")
-	n := utf8.RuneCountInString(password)
+	n := utf8.RuneCountInString(strings.Join(strings.Fields(password), " "))
 	switch {
 	case n < shortest:
 		return fmt.Sprintf("The new password must have at least %d characters: three words that do not belong together are good", shortest)
@@ -220,6 +225,9 @@ func weak(password string, u bot.User) string {
 		return "The new password is easy to guess: it must not hold your name, “lookout” or “password”"
 	case strings.Count(lower, lower[:1]) == len(lower):
 		return "The new password is one character again and again: choose three words"
+	}
+	if zxcvbn.PasswordStrength(password, []string{u.Name, mine}).Score < strongEnough {
+		return "The new password is one that many people use, or is easy to guess: choose three words that do not belong together"
 	}
 	return ""
 }

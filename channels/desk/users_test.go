@@ -47,7 +47,7 @@ func TestInvitation(t *testing.T) {
 			t.Fatalf("the invitation: %d", status)
 		}
 	}
-	for _, weak := range []string{"", "short", "eve@example.org and more", "lookout lookout", "xxxxxxxxxxxxxxxx", strings.Repeat("long ", 50)} {
+	for _, weak := range []string{"qwertyuiop12", "iloveyou1234", "liverpool1892", strings.Repeat("teapot viola ", 10), "", "short", "eve@example.org and more", "lookout lookout", "xxxxxxxxxxxxxxxx", strings.Repeat("long ", 50)} {
 		if status, page := o.post(eve, "/desk/welcome", url.Values{"k": {link[2]}, "password": {weak}}); status != 422 || !strings.Contains(page, "There is a problem") {
 			t.Errorf("the password %q: %d", weak, status)
 		}

@@ -13,21 +13,7 @@ import (
 // Each line of docs/hazards.md names tests and conversations that exist, or the
 // issue that will close it; and no hazard has lost its line.
 func TestHazardsTable(t *testing.T) {
-	tests := map[string]bool{}
-	named := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`)
-	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range named.FindAllSubmatch(text, -1) {
-			tests[string(m[1])] = true
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tests := testNames(t)
 	table, err := os.ReadFile("../../docs/hazards.md")
 	if err != nil {
 		t.Fatal(err)
@@ -81,5 +67,58 @@ func TestHazardsTable(t *testing.T) {
 		if id := "HZ" + string("0123456789"[n/10]) + string("0123456789"[n%10]); !have[strings.Replace(id, "HZ0", "HZ", 1)] {
 			t.Errorf("%s has no line", id)
 		}
+	}
+}
+
+// testNames are the tests that there are.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	tests := map[string]bool{}
+	named := regexp.MustCompile(`(?m)^func (Test[A-Za-z0-9]+)\(`)
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range named.FindAllSubmatch(text, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tests
+}
+
+// Each line of docs/asvs.md says how it stands with a reason, and names tests that exist.
+func TestASVSTable(t *testing.T) {
+	tests := testNames(t)
+	table, err := os.ReadFile("../../docs/asvs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 6 || !regexp.MustCompile(`^ \d+\.\d+\.\d+ $`).MatchString(cells[1]) {
+			continue
+		}
+		id, state := strings.TrimSpace(cells[1]), strings.TrimSpace(cells[3])
+		if lines[id] {
+			t.Errorf("%s stands there twice", id)
+		}
+		lines[id] = true
+		if !slices.Contains([]string{"met", "partly", "no", "yours", "–"}, state) {
+			t.Errorf("%s: %q is no state", id, state)
+		}
+		for _, name := range regexp.MustCompile(`Test[A-Z][A-Za-z0-9]+`).FindAllString(cells[4], -1) {
+			if !tests[name] {
+				t.Errorf("%s: there is no test %s", id, name)
+			}
+		}
+	}
+	if len(lines) < 200 {
+		t.Errorf("%d lines were read", len(lines))
 	}
 }

@@ -60,6 +60,22 @@
     tone.stop(audio.currentTime + 0.6);
   }
 
+  // Whoever writes a password may look at it.
+  for (const field of document.querySelectorAll("input[type=password]")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "nhsuk-button nhsuk-button--secondary nhsuk-button--small desk-show";
+    const label = () => {
+      const hidden = field.type === "password";
+      button.textContent = hidden ? "Show" : "Hide";
+      button.setAttribute("aria-label", (hidden ? "Show" : "Hide") + " password");
+    };
+    button.addEventListener("click", () => { field.type = field.type === "password" ? "text" : "password"; label(); });
+    field.form?.addEventListener("submit", () => { field.type = "password"; });
+    label();
+    field.after(button);
+  }
+
   // A page that somebody has left signs itself out; what was written is kept.
   if ("signedIn" in root.dataset) {
     const warnAfter = 28 * 60000, lockAfter = 30 * 60000;
