@@ -300,6 +300,11 @@ func TestAssetsAreOurOwn(t *testing.T) {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
+	for _, folder := range []string{"/desk/static/", "/assets/", "/assets/images/"} {
+		if status, _ := o.get(http.DefaultClient, folder); status != 404 {
+			t.Errorf("%s is listed: %d", folder, status)
+		}
+	}
 }
 
 // Two patients share a telephone: each case says so. A row closed with her death

@@ -101,3 +101,15 @@ func TestSettingsOfWebhookAndCallList(t *testing.T) {
 		t.Error("a secret is repeated")
 	}
 }
+
+// Every answer tells the browser to guess nothing, and where people come with TLS, never to
+// come without it.
+func TestEveryAnswerIsGuarded(t *testing.T) {
+	for public, want := range map[string]string{"https://lookout.example.nhs.uk": "max-age=31536000", "http://127.0.0.1:8080": ""} {
+		w := httptest.NewRecorder()
+		guarded(public, http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/none", nil))
+		if got := w.Header().Get("Strict-Transport-Security"); got != want || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v", public, w.Header())
+		}
+	}
+}

@@ -276,13 +276,15 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 	}...)
 }
 
-// onlyTLS tells browsers that they never come without TLS again, where they come with it.
-func (p *process) onlyTLS(h http.Handler) http.Handler {
-	if !strings.HasPrefix(p.settings.PublicURL, "https:") {
-		return h
-	}
+// guarded tells browsers with every answer to take it for what it says that it is, and,
+// where people come with TLS, never to come without it again.
+func guarded(publicURL string, h http.Handler) http.Handler {
+	tls := strings.HasPrefix(publicURL, "https:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if tls {
+			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		h.ServeHTTP(w, r)
 	})
 }
@@ -294,7 +296,7 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	server := &http.Server{Handler: p.onlyTLS(p.metrics.timed(p.mux)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	server := &http.Server{Handler: guarded(p.settings.PublicURL, p.metrics.timed(p.mux)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
 	server.RegisterOnShutdown(func() { close(p.stopping) })
