@@ -196,7 +196,7 @@ func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content of a talk in progress: %w", err)
 	}
-	if pack, err = content.OpenArchive(archive); err != nil {
+	if pack, err = content.OpenKept(archive); err != nil {
 		return nil, fmt.Errorf("content of a talk in progress: %w", err)
 	}
 	b.packsMu.Lock()

@@ -171,7 +171,12 @@ func (t *turn) render(pack *content.Pack, id, locale string, vars map[string]str
 	for k, v := range vars {
 		all[k] = v
 	}
-	return pack.Text(t.bot.variant(pack, id), locale, t.channel(), all)
+	id = t.bot.variant(pack, id)
+	if !pack.HasText(id) { // it was not there yet when the talk began
+		pack = t.bot.content
+		id = t.bot.variant(pack, id)
+	}
+	return pack.Text(id, locale, t.channel(), all)
 }
 
 // channel is where she is spoken to: an answer goes to where she wrote last; what

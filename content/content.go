@@ -57,6 +57,19 @@ var folders = []string{"flows", "texts", "plans", "lexicon", "calendar", "servic
 
 // Load reads a pack. The error joins all faults.
 func Load(fsys fs.FS) (*Pack, error) {
+	c := &checker{}
+	p, err := c.load(fsys)
+	if err == nil {
+		err = errors.Join(c.faults...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// load reads a pack as far as it can be read, and gathers its faults.
+func (c *checker) load(fsys fs.FS) (*Pack, error) {
 	p := &Pack{files: make(map[string][]byte)}
 	for _, folder := range folders {
 		names, err := fs.Glob(fsys, folder+"/*.yaml")
@@ -79,7 +92,6 @@ func Load(fsys fs.FS) (*Pack, error) {
 		}
 	}
 	p.digest = digest(p.files)
-	c := &checker{}
 	c.speaks = c.style(p.files)
 	p.service = c.service(p.files)
 	p.service.style = c.speaks
@@ -106,9 +118,6 @@ func Load(fsys fs.FS) (*Pack, error) {
 	p.entries = c.entriesOf(p)
 	p.signatures = c.signaturesOf(fsys)
 	c.required(p)
-	if len(c.faults) > 0 {
-		return nil, errors.Join(c.faults...)
-	}
 	return p, nil
 }
 
@@ -129,6 +138,7 @@ func (k kept) ReadFile(name string) ([]byte, error) {
 // checker gathers faults.
 type checker struct {
 	faults []error
+	kept   bool // the pack was checked when it was kept: a field that is not known is no fault
 	speaks *styleFile
 }
 
@@ -211,6 +221,33 @@ func (p *Pack) Archive() ([]byte, error) {
 
 // OpenArchive loads a pack from its archive.
 func OpenArchive(archive []byte) (*Pack, error) {
+	z, err := unzip(archive)
+	if err != nil {
+		return nil, err
+	}
+	return Load(z)
+}
+
+// OpenKept loads a pack that was kept when a talk began on it. It was checked then: what a
+// later lookout asks of a pack beyond that is no reason to lose the talk. It is an
+// error only if its flows or its lexicon cannot be understood; a text of it may be missing.
+func OpenKept(archive []byte) (*Pack, error) {
+	z, err := unzip(archive)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{kept: true}
+	p, err := c.load(z)
+	if err == nil && (p.lexicon == nil || p.program == nil) {
+		err = errors.Join(c.faults...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func unzip(archive []byte) (*zip.Reader, error) {
 	if len(archive) > maxPack {
 		return nil, errors.New("content: the archive is too large")
 	}
@@ -225,7 +262,7 @@ func OpenArchive(archive []byte) (*Pack, error) {
 	if total > maxPack {
 		return nil, errors.New("content: the archive is too large")
 	}
-	return Load(z)
+	return z, nil
 }
 
 // Holiday says why nothing is sent and no desk is staffed on a day; "" when it

@@ -17,7 +17,7 @@ import (
 
 // decode reads one file strictly; each of its errors becomes a fault.
 func (c *checker) decode(file string, data []byte, into any) bool {
-	if err := yaml.Load(data, into, yaml.WithKnownFields()); err != nil {
+	if err := yaml.Load(data, into, yaml.WithKnownFields(!c.kept)); err != nil {
 		var many *yaml.LoadErrors
 		if errors.As(err, &many) {
 			for _, e := range many.Errors {
