@@ -34,6 +34,7 @@ type cli struct {
 	Backup   backupCmd   `cmd:"" help:"Write everything that the store keeps into a file, encrypted, while lookout serves."`
 	Restore  restoreCmd  `cmd:"" help:"Fill an empty store from a backup, and compare the two."`
 	Migrate  migrateCmd  `cmd:"" help:"Bring everything from one store to another, a file or Redis, and compare the two."`
+	Bench    benchCmd    `cmd:"" help:"Measure what this machine takes: drives every door of a process of its own, beside what is possible at best."`
 	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
 }
 
