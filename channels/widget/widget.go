@@ -13,11 +13,9 @@
 package widget
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -108,6 +106,7 @@ type Chat struct {
 	upgrade websocket.Upgrader
 	secure  bool
 	policy  string
+	assets  map[string]*asset // by address
 	hub     hub
 	mu      sync.Mutex
 	limits  map[string]*rate.Limiter
@@ -144,6 +143,9 @@ func New(c Config) (*Chat, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-c.Stopping; cancel() }()
+	if w.assets, err = w.loadAssets(); err != nil {
+		return nil, fmt.Errorf("chat: %w", err)
+	}
 	go w.hub.listen(c.Bot.Watch(ctx))
 	return w, nil
 }
@@ -183,15 +185,10 @@ func (c *Chat) Register(mux *http.ServeMux) {
 	pages.HandleFunc("POST /chat/leave", c.leave)
 	pages.HandleFunc("POST /chat/stay", c.stay)
 	pages.HandleFunc("POST /chat/push", c.keepPush)
-	pages.HandleFunc("GET /chat/push.js", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, files, "assets/push.js")
-	})
 	pages.HandleFunc("POST /chat/language", c.speak)
-	pages.HandleFunc("GET /chat/widget.js", c.script)
-	pages.HandleFunc("GET /chat/chat.css", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=3600")
-		http.ServeFileFS(w, r, files, "assets/chat.css")
-	})
+	for path, a := range c.assets {
+		pages.HandleFunc("GET "+path, a.serve)
+	}
 	handler := c.csrf.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		head := w.Header()
 		head.Set("Content-Security-Policy", c.policy)
@@ -212,25 +209,6 @@ func (c *Chat) Register(mux *http.ServeMux) {
 
 // maxForm bounds what a page may send at once, in bytes.
 const maxForm = 64 << 10
-
-// script is the element, for our own page and for a hospital's, with what it says
-// of this service.
-func (c *Chat) script(w http.ResponseWriter, r *http.Request) {
-	script, err := files.ReadFile("assets/chat.js")
-	var team []byte
-	if err == nil {
-		s := c.Bot.Service()
-		team, err = json.Marshal(map[string]any{"service": s.Name, "nurseLine": s.NurseLine, "chat": c.PublicURL + "/chat", "origins": c.Origins, "away": harmless, "push": c.Push.key()})
-	}
-	if err != nil {
-		c.fail(w, r, err)
-		return
-	}
-	w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-	w.Header().Set("Cache-Control", "public, max-age=600")
-	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-	w.Write(bytes.Replace(script, []byte("LOOKOUT_TEAM"), team, 1))
-}
 
 // gone says whether an error means that something is not there, and nothing worse.
 func (c *Chat) gone(err error) bool { return errors.Is(err, bot.ErrNotFound) }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
@@ -587,4 +588,45 @@ func TestWidgetInAFrame(t *testing.T) {
 	if policy := response.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "frame-ancestors "+hospital.URL) || strings.Contains(policy, "unsafe") {
 		t.Errorf("the policy is %s", policy)
 	}
+}
+
+// What a telephone must load until she sees something is small: that is held. How long
+// it takes on a slow network is printed, since it hangs on the machine too.
+func TestChatPageIsLight(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	sizes := map[string]int{}
+	for _, path := range []string{"/chat", "/chat/chat.css", "/chat/widget.js"} {
+		r, _ := http.NewRequest("GET", w.url+path, nil)
+		r.Header.Set("Accept-Encoding", "gzip")
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil || response.StatusCode != 200 {
+			t.Fatalf("%s: %d, %v", path, response.StatusCode, err)
+		}
+		sizes[path] = len(body)
+	}
+	// A first flight of packets is 14 kB: page and style are what the first paint waits for.
+	if first := sizes["/chat"] + sizes["/chat/chat.css"]; first > 14<<10 || sizes["/chat/widget.js"] > 24<<10 {
+		t.Errorf("page and style are %d bytes, and may be 14 kB; the script %d, and may be 24 kB", first, sizes["/chat/widget.js"])
+	}
+	her := newBrowser(t).tab()
+	slow := &network.Conditions{Latency: 400, DownloadThroughput: 50_000, UploadThroughput: 50_000, ConnectionType: network.ConnectionTypeCellular3g}
+	if _, err := chromedp.Call(her.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{slow}}); err != nil {
+		t.Fatal(err)
+	}
+	paint := func() float64 {
+		t.Helper()
+		her.until("performance.getEntriesByName('first-contentful-paint').length")
+		return js[float64](her, "performance.getEntriesByName('first-contentful-paint')[0].startTime")
+	}
+	her.open(w.link(id, strings.TrimPrefix(w.url, "http://")))
+	first := paint()
+	her.birth("30")
+	her.until(shadow + ".querySelector('.log')")
+	t.Logf("400 ms and 50 kB/s: first paint of the link's page after %.0f ms, of her messages after %.0f ms; %d bytes of page, %d of style, %d of script", first, paint(), sizes["/chat"], sizes["/chat/chat.css"], sizes["/chat/widget.js"])
 }
