@@ -216,7 +216,7 @@ func (c *Chat) read(p *client) {
 		}
 		select {
 		case p.out <- answer:
-		case <-time.After(writeWait): // the page does not read
+		case <-time.After(c.WriteWait): // the page does not read
 			return
 		}
 	}
@@ -269,7 +269,7 @@ type viewer struct {
 }
 
 func (v *viewer) send(x any) bool {
-	v.client.conn.SetWriteDeadline(time.Now().Add(writeWait))
+	v.client.conn.SetWriteDeadline(time.Now().Add(v.chat.WriteWait))
 	return v.client.conn.WriteJSON(x) == nil
 }
 

@@ -13,6 +13,7 @@
 package widget
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -95,6 +96,8 @@ type Config struct {
 	Now          func() time.Time
 	Log          *slog.Logger
 	Stopping     <-chan struct{} // closed when open sockets shall let go
+	// WriteWait is how long a page may take to take what is sent to it; 0: 10 seconds.
+	WriteWait time.Duration
 }
 
 // Chat serves /chat.
@@ -126,6 +129,7 @@ func New(c Config) (*Chat, error) {
 			origin, err := url.Parse(r.Header.Get("Origin"))
 			return err == nil && origin.Host != "" && (origin.Host == public.Host || origin.Host == r.Host)
 		}}
+	w.WriteWait = cmp.Or(w.WriteWait, writeWait)
 	frames := "'none'"
 	if len(c.Origins) > 0 {
 		frames = strings.Join(c.Origins, " ")

@@ -5,9 +5,13 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -20,6 +24,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"lookout/bot"
+	"lookout/channels/sms"
+	"lookout/channels/widget"
 )
 
 // opened is a browser that has opened her chat by a link.
@@ -564,5 +570,80 @@ func TestSummaryByLink(t *testing.T) {
 	log, err := w.process.bot.AccessTo(t.Context(), id)
 	if err != nil || !slices.ContainsFunc(log, func(e bot.AuditEntry) bool { return e.Did == "read sheet: summary" && e.By == "patient" }) {
 		t.Errorf("%v: her look is not in the audit", err)
+	}
+}
+
+// A page that takes nothing of what is sent to it is dropped, while another of hers goes
+// on at once; when it comes back it says what it has, and gets the rest, each line once.
+func TestChatSlowPage(t *testing.T) {
+	w := newWorld(t)
+	id := w.enrol("Mary", mary)
+	c := w.opened(id)
+	stopping := make(chan struct{})
+	defer close(stopping)
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	impatient, err := widget.New(widget.Config{Bot: w.process.bot, Values: w.process.store, PublicURL: w.url, PhoneChannel: "sms", ParseNumber: sms.ParseNumber, Now: w.clock.now,
+		Log: slog.New(slog.DiscardHandler), Stopping: stopping, WriteWait: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient.Register(mux)
+	const messages = 25
+	for n := range messages {
+		w.submit(c, "/chat/say", url.Values{"id": {strconv.Itoa(n)}, "words": {fmt.Sprintf("%d: can I park there? ", n) + strings.Repeat("I have been round the car park. ", 200)}}, 200)
+	}
+	connect := func(dialer *websocket.Dialer) *websocket.Conn {
+		t.Helper()
+		base, _ := url.Parse(w.url + "/chat")
+		header := http.Header{"Origin": {w.url}}
+		for _, cookie := range c.Jar.Cookies(base) {
+			header.Add("Cookie", cookie.String())
+		}
+		conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(server.URL, "http")+"/chat/ws", header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	slow := connect(&websocket.Dialer{NetDial: func(network, address string) (net.Conn, error) {
+		conn, err := net.Dial(network, address)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		}
+		return conn, err
+	}})
+	dropped := false
+	for end := time.Now().Add(patience); !dropped && time.Now().Before(end); { // it asks for all, again and again, and reads nothing
+		slow.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		dropped = slow.WriteJSON(map[string]any{"type": "hello", "after": 0}) != nil
+	}
+	if !dropped {
+		t.Fatal("a page that reads nothing is never dropped")
+	}
+	again := connect(websocket.DefaultDialer)
+	if err := again.WriteJSON(map[string]any{"type": "hello", "after": 0}); err != nil {
+		t.Fatal(err)
+	}
+	mine, last := 0, int64(0)
+	w.until(again, func(_, _ string, lines []chatLine) bool {
+		mine = 0
+		for _, l := range lines {
+			if l.By == "you" {
+				mine++
+			}
+		}
+		last = lines[len(lines)-1].Seq
+		return mine >= messages
+	})
+	if err := again.WriteJSON(map[string]any{"type": "say", "id": "last", "text": "thank you"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range w.until(again, func(_, id string, lines []chatLine) bool { return len(lines) > 0 }) {
+		if l.Seq <= last || mine != messages {
+			t.Errorf("line %d came again, or a line of %d is missing: %d", l.Seq, messages, mine)
+		}
 	}
 }
