@@ -22,11 +22,14 @@ func (p *Pack) Lint() flows.Faults {
 		l.text(p.texts[id])
 	}
 	for _, name := range p.program.Flows() {
-		for _, s := range p.program.InWords(name) {
+		steps := p.program.InWords(name)
+		for _, s := range steps {
 			l.step(name, s)
+			l.lower(name, s, steps)
 		}
 	}
 	l.promises()
+	l.planned()
 	l.unused()
 	l.exceptions()
 	slices.SortStableFunc(l.faults, func(a, b flows.Fault) int {
@@ -203,6 +206,51 @@ func (l *linter) falls(flow string, s flows.StepWords) {
 			return
 		}
 		top, of = x.Level, x.Answer
+	}
+}
+
+// lower finds a question whose yes says something of her that the lexicon takes for
+// more urgent than the row that the flow makes of it.
+func (l *linter) lower(flow string, s flows.StepWords, steps []flows.StepWords) {
+	if s.Kind != triage.YesNo {
+		return
+	}
+	for _, w := range s.Ways {
+		i := slices.IndexFunc(steps, func(x flows.StepWords) bool { return x.Step == w.To && x.Verb == "escalate" })
+		if w.When != "yes" || i < 0 {
+			continue
+		}
+		for _, id := range s.Concepts {
+			if c, ok := l.p.lexicon.Concept(id); ok && c.Level > steps[i].Level {
+				file, line := l.p.program.At(flow, steps[i].Step)
+				l.fault("flows/"+file, line, "lower", "raise the level, or ask about another concept", "a yes on step %s says %s of her, which the lexicon takes for %s, and step %s makes a row that is %s", s.Step, id, c.Level, steps[i].Step, steps[i].Level)
+			}
+		}
+	}
+}
+
+// planned finds questions that a plan sends by themselves: nothing waits for their
+// answers.
+func (l *linter) planned() {
+	asked := map[string]string{}
+	for _, flow := range l.p.program.Flows() {
+		for _, s := range l.p.program.InWords(flow) {
+			if s.Verb == "ask" {
+				asked[s.Texts[0]] = flow
+			}
+		}
+	}
+	for _, id := range sortedKeys(l.p.plans) {
+		plan := l.p.plans[id]
+		file := "plans/" + id + ".yaml"
+		for i := range plan.List {
+			x := &plan.List[i]
+			for _, text := range append(slices.Clone(x.Texts), x.Text) {
+				if flow := asked[text]; flow != "" {
+					l.fault(file, lineOf(l.p.files[file], "id: "+x.ID), "planned", "plan the flow, or write another text", "the item %s sends %s by itself, which is a question of the flow %s: nothing waits for the answer", x.ID, text, flow)
+				}
+			}
+		}
 	}
 }
 

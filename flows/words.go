@@ -24,6 +24,7 @@ type StepWords struct {
 	Kind     triage.Kind
 	Min, Max float64
 	Options  []Option
+	Concepts []string // what a yes, or a high number, says of her
 	// Rises are the rows that a number makes at once, from the lowest answer up.
 	Rises []Rise
 	Calls string // the flow that it goes through
@@ -83,7 +84,7 @@ func (p *Program) InWords(name string) []StepWords {
 var kindWords = map[string]string{"yes_no": "yes or no", "scale": "a number on a scale", "choice": "one of a list", "number": "a number", "date": "a day", "weight": "her weight", "text": "her own words"}
 
 func (s *step) inWords(first bool) StepWords {
-	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
+	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Concepts: s.concepts, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
 	does := func(format string, args ...any) { out.Does = append(out.Does, fmt.Sprintf(format, args...)) }
 	says := func(id string) string { out.Texts = append(out.Texts, id); return id }
 	if first {

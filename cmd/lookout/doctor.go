@@ -49,6 +49,9 @@ func (c *doctorCmd) Run(e *env) error {
 	approved := "no faults"
 	if pack != nil {
 		approved = fmt.Sprintf("no faults; signed by %s; %d of %d parts are drafts; %d are overdue for review", signedBy(pack), len(pack.Drafts()), len(pack.Entries()), len(pack.Overdue(e.now())))
+		if n := len(pack.Lint()); n > 0 {
+			approved += fmt.Sprintf("; %d things in how it is said are to be mended, which lookout flows check tells", n)
+		}
 	}
 	report("content", err, approved)
 	if pack != nil {
