@@ -9,6 +9,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/storetest"
+	"lookout/bot/vault"
 	"lookout/flows"
 	"lookout/flows/triage"
 )
@@ -164,6 +165,18 @@ func BenchmarkDeliver(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(sent)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// What a turn costs in the clear and encrypted.
+func BenchmarkTurnSealed(b *testing.B) {
+	server := storetest.StartRedis(b)
+	_, v := storetest.Keys(b)
+	clear := openAt(b, "redis://"+server.Addr+"?prefix=clear", Options{})
+	sealed := openAt(b, "redis://"+server.Addr+"?prefix=sealed", Options{Keys: vault.Opening{Vault: v}})
+	const n = 1000
+	people(b, clear, n)
+	people(b, sealed, n)
+	storetest.BenchBeside(b, func(i int64) { turn(b, clear, int(i)%n, i) }, func(i int64) { turn(b, sealed, int(i)%n, i) })
 }
 
 // What the desk's search takes among 50,000 people, in the clear and encrypted.

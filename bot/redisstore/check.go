@@ -34,6 +34,7 @@ const (
 	faultRole       = "role"
 	faultVersion    = "version"
 	faultCluster    = "cluster"
+	faultKept       = "encryption"
 )
 
 // acceptable are the faults that an operator may accept by name. The others
@@ -145,7 +146,10 @@ func (s *Store) Check(ctx context.Context) *State {
 		err = s.probe(ctx)
 	}
 	if err == nil {
-		err = s.stillKept(ctx)
+		var still bool
+		if still, err = s.stillKept(ctx); err == nil && !still {
+			add(faultKept, s.target.String(), "was encrypted since this lookout has opened it: start lookout again")
+		}
 	}
 	if err != nil {
 		if last := s.state.Load(); last != nil && isLost(err) {

@@ -246,25 +246,23 @@ func (s *Store) setState(ctx context.Context, was, is vault.State) (vault.State,
 // Encryption says how the store is kept.
 func (s *Store) Encryption() vault.State { return *s.kept.Load() }
 
-// stillKept looks whether the store is kept as it was when it was opened. What says
+// stillKept says whether the store is kept as it was when it was opened. What says
 // so is written again where a fail-over has lost it.
-func (s *Store) stillKept(ctx context.Context) error {
+func (s *Store) stillKept(ctx context.Context) (bool, error) {
 	opened := s.kept.Load()
 	if opened == nil {
-		return nil // it is being opened
+		return true, nil // it is being opened
 	}
 	text, err := json.Marshal(opened)
 	if err != nil {
-		return err
+		return false, err
 	}
 	get := plain("get", s.keys.sealing())
 	if err := s.servers.write(ctx, plain("setnx", s.keys.sealing(), text), get); err != nil {
-		return err
+		return false, err
 	}
-	if is, err := stateOf(get); err != nil || is != *s.kept.Load() {
-		return errors.Join(errors.New("it was encrypted since this lookout has opened it: start lookout again"), err)
-	}
-	return nil
+	is, err := stateOf(get)
+	return is == *s.kept.Load(), err
 }
 
 // Close waits for what is under way. Everything after it is bot.ErrUnavailable.

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -71,6 +72,29 @@ func TestSealed(t *testing.T) {
 			Bytes: func(t *testing.T) []byte { return everyByte(t, server, own) },
 		}
 	})
+}
+
+// A lookout that has the store open in the clear refuses patients once it was encrypted.
+func TestEncryptedUnderSomebodysHands(t *testing.T) {
+	url := "redis://" + storetest.StartRedis(t).Addr
+	serving := openAt(t, url, Options{})
+	if err := serving.Commit(t.Context(), note("a-p1", "k1")); err != nil {
+		t.Fatal(err)
+	}
+	_, v := storetest.Keys(t)
+	command := openAt(t, url, Options{Keys: vault.Opening{Vault: v, Encrypt: true}})
+	if _, err := command.Reseal(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := serving.Check(t.Context()).Refusal(); err == nil || !strings.Contains(err.Error(), "start lookout again") {
+		t.Errorf("the check of a lookout that has it open in the clear: %v", err)
+	}
+	if err := serving.Commit(t.Context(), note("a-p2", "k2")); !errors.Is(err, bot.ErrUnavailable) {
+		t.Errorf("it takes patients: %v", err)
+	}
+	if err := command.Check(t.Context()).Refusal(); err != nil {
+		t.Errorf("the one that has encrypted it: %v", err)
+	}
 }
 
 // everyByte is what the server holds under a prefix, and what stands in its file

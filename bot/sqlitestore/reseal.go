@@ -315,7 +315,8 @@ func (s *Store) resealed(ctx context.Context) error {
 		return err
 	}
 	s.state = whole
-	return s.alone(ctx, "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+	// Its copy of the file goes to the disk: it may be larger than the memory.
+	return s.alone(ctx, "PRAGMA temp_store = FILE", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
 }
 
 // alone runs statements that no transaction may be around.

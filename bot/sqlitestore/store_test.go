@@ -385,6 +385,21 @@ func TestQueueIsAnsweredFromIndexes(t *testing.T) {
 	}
 }
 
+// What a turn costs in the clear and encrypted.
+func BenchmarkTurnSealed(b *testing.B) {
+	_, v := storetest.Keys(b)
+	clear := open(b)
+	sealed, err := OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), vault.Opening{Vault: v})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sealed.Close()
+	const n = 1000
+	people(b, clear, n)
+	people(b, sealed, n)
+	storetest.BenchBeside(b, func(i int64) { turn(b, clear, int(i)%n, i) }, func(i int64) { turn(b, sealed, int(i)%n, i) })
+}
+
 // What the desk's search takes among 50,000 people, in the clear and encrypted.
 func BenchmarkFind(b *testing.B) {
 	for name, sealed := range map[string]bool{"Clear": false, "Sealed": true} {

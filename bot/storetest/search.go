@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,4 +72,52 @@ func BenchFind(b *testing.B, s bot.Store, people int) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/p50")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms/p99")
 	b.Logf("%d searches among %d people; the slowest, %q, took %s", len(took), people, slowest, worst)
+}
+
+// BenchBeside measures what something costs in the clear and encrypted, in turns, so
+// that a machine that is busy is so for both: turns a second of 64 callers, and the CPU
+// time of this process.
+func BenchBeside(b *testing.B, clear, sealed func(i int64)) {
+	b.Helper()
+	const part = 500
+	var took, worked [2]time.Duration
+	var i atomic.Int64
+	round := func(do func(i int64)) (time.Duration, time.Duration) {
+		begin, cpu := time.Now(), busy()
+		var left atomic.Int64
+		left.Store(part)
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				for left.Add(-1) >= 0 {
+					do(i.Add(1))
+				}
+			})
+		}
+		wg.Wait()
+		return time.Since(begin), busy() - cpu
+	}
+	round(clear)
+	round(sealed)
+	n := 0
+	for b.Loop() {
+		for k, do := range []func(i int64){clear, sealed} {
+			d, cpu := round(do)
+			took[k], worked[k] = took[k]+d, worked[k]+cpu
+		}
+		n += part
+	}
+	for k, name := range []string{"clear", "sealed"} {
+		b.ReportMetric(float64(n)/took[k].Seconds(), name+"/s")
+		b.ReportMetric(float64(worked[k].Microseconds())/float64(n), name+"-cpu-µs")
+	}
+}
+
+// busy is the CPU time that this process has used.
+func busy() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
