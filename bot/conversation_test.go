@@ -77,6 +77,41 @@ func TestWholeConversations(t *testing.T) {
 	}
 }
 
+// What a conversation is on a real store it is in memory too, where a change of content
+// is played before it is deployed.
+func TestConversationsInMemory(t *testing.T) {
+	t.Parallel()
+	pack, err := shippedPack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"paging", "shared-phone"} {
+		file := "../content/conversations/" + name + ".txt"
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		talks, err := rehearsal.ReadConversations(file, string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var now []string
+		for i, talk := range talks {
+			if i > 0 {
+				now = append(now, rehearsal.Dashes)
+			}
+			played, err := talk.Play(t.Context(), pack, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now = append(now, played.Lines...)
+		}
+		if diff := gocmp.Diff(strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), now); diff != "" {
+			t.Errorf("%s goes otherwise in memory (-file +now):\n%s", file, diff)
+		}
+	}
+}
+
 // newStore is an empty store in a real file.
 func newStore(t *testing.T) bot.Store {
 	t.Helper()

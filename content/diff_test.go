@@ -38,6 +38,14 @@ func TestDiffOfLists(t *testing.T) {
 	}
 }
 
+// The same content has no difference, and is not read for any.
+func TestNoDiff(t *testing.T) {
+	t.Parallel()
+	if changes := (&Pack{digest: "sha256:1"}).Diff(&Pack{digest: "sha256:1"}); changes != nil {
+		t.Error(changes)
+	}
+}
+
 // Who answers for a part is one line.
 func TestStateOfAnEntry(t *testing.T) {
 	t.Parallel()

@@ -1,59 +1,9 @@
 package rehearsal
 
 import (
-	"slices"
 	"strings"
 	"testing"
-
-	"lookout/content"
 )
-
-// What a conversation is on a real store (bot's TestWholeConversations) it is in memory
-// too, and playing it on the same content twice shows no difference.
-func TestInMemoryAsOnAFile(t *testing.T) {
-	t.Parallel()
-	pack, err := content.Load(content.Embedded())
-	if err != nil {
-		t.Fatal(err)
-	}
-	recordings, err := ReadRecordings(content.Embedded())
-	if err != nil || !Has(content.Embedded()) || recordings.Count() < 100 {
-		t.Fatalf("%d recordings: %v", recordings.Count(), err)
-	}
-	few := &Recordings{}
-	for _, c := range recordings.Whole {
-		if c.file == "conversations/paging.txt" || c.file == "conversations/shared-phone.txt" || c.file == "conversations/clock-changes.txt" {
-			few.Whole = append(few.Whole, c)
-		}
-	}
-	for _, s := range recordings.Scripts {
-		if s.Flow == "leg" {
-			few.Scripts = append(few.Scripts, s)
-		}
-	}
-	if len(few.Whole) < 3 || len(few.Scripts) == 0 {
-		t.Fatal("the conversations have gone")
-	}
-	for _, c := range few.Whole {
-		played, err := c.Play(t.Context(), pack, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		was := slices.Clone(c.Heading)
-		was = append(was, c.opening...)
-		for _, turn := range c.turns {
-			was = append(append(append(was, turn.remarks...), turn.does), turn.outs...)
-		}
-		if was = append(was, c.closing...); !slices.Equal(was, played.Lines) {
-			t.Errorf("%s goes otherwise in memory:\n%s", c.at(0), strings.Join(played.Lines, "\n"))
-		}
-	}
-	n := 0
-	differences, err := few.Differs(t.Context(), pack, pack, func(i int) { n = i })
-	if err != nil || len(differences) > 0 || n != few.Count() {
-		t.Errorf("the same content twice: %v, %d of %d played, %v", differences, n, few.Count(), err)
-	}
-}
 
 // Two courses are laid beside one another by what they have in common, with a few lines
 // round what is otherwise; words alone are told as such.
@@ -89,8 +39,8 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// A recording that a pack cannot play is no end of the comparison.
-func TestARecordingThatCannotBePlayed(t *testing.T) {
+// A file of talks that is not written as it has to be is refused, at its line.
+func TestTalkFilesAreStrict(t *testing.T) {
 	t.Parallel()
 	if _, err := ReadScript("f", "flow: leg"); err == nil {
 		t.Error("a heading without a talk is read")

@@ -27,6 +27,13 @@ func (*contentDiffCmd) Help() string {
 
 // Run compares.
 func (c *contentDiffCmd) Run(e *env) error {
+	var recordings *rehearsal.Recordings
+	if !c.NoReplay {
+		var err error
+		if recordings, err = recordingsOf(c.Recordings, c.New); err != nil {
+			return err
+		}
+	}
 	old, err := packAt(c.Old)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Old, err)
@@ -43,10 +50,6 @@ func (c *contentDiffCmd) Run(e *env) error {
 	printChanges(e.out, changes)
 	if c.NoReplay {
 		return nil
-	}
-	recordings, err := recordingsOf(c.Recordings, c.New)
-	if err != nil {
-		return err
 	}
 	differences, err := recordings.Differs(e.ctx, old, now, progress(e.err, "recorded conversations played", recordings.Count()))
 	if err != nil {

@@ -75,7 +75,7 @@ func (c *flowsCoverageCmd) Run(e *env) error {
 		fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked  %s\n", x.Flow, x.Ways-len(x.Open), x.Ways, strings.Join(x.By, ", "))
 		all, open = all+x.Ways, open+len(x.Open)
 	}
-	fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked, by %d talks\n", "all flows", all-open, all, recordings.Talks())
+	fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked; talks played: %d\n", "all flows", all-open, all, recordings.Talks())
 	if open == 0 {
 		return nil
 	}
@@ -104,6 +104,9 @@ func (*flowsGraphCmd) Help() string {
 
 // Run draws.
 func (c *flowsGraphCmd) Run(e *env) error {
+	if c.Format == "svg" && c.Flow == "" {
+		return errors.New("--format svg: name one flow; lookout content serve shows all of them")
+	}
 	pack, err := (&settings{Content: c.Content}).pack()
 	if err != nil {
 		return err
@@ -123,9 +126,6 @@ func (c *flowsGraphCmd) Run(e *env) error {
 		return text
 	}
 	if c.Format == "svg" {
-		if c.Flow == "" {
-			return errors.New("--format svg: name one flow; lookout content serve shows all of them")
-		}
 		_, err := io.WriteString(e.out, pack.Program().SVG(c.Flow, flows.Picture{Words: words}))
 		return err
 	}

@@ -45,15 +45,10 @@ func TestFlowsCheckSaysWhereAndHowToMend(t *testing.T) {
 	}
 }
 
-// Every way of every flow that is shipped is walked by a talk, the report says so, and
-// names with file and line a way that nobody has walked.
+// The report says how many ways of each flow are walked, and names with file and line a
+// way that nobody has walked. (That the shipped talks walk all is held by TestConversations.)
 func TestFlowsCoverage(t *testing.T) {
 	t.Parallel()
-	out, err := lookout(t, "", "flows", "coverage")
-	m := regexp.MustCompile(`all flows +(\d+) of +(\d+) ways walked`).FindStringSubmatch(out)
-	if err != nil || m == nil || m[1] != m[2] {
-		t.Errorf("%v\n%s", err, out)
-	}
 	recordings := t.TempDir()
 	if err := os.Mkdir(filepath.Join(recordings, "talks"), 0o755); err != nil {
 		t.Fatal(err)
@@ -61,8 +56,9 @@ func TestFlowsCoverage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(recordings, "talks", "leg.txt"), []byte("# Legs.\nflow: leg\n\n> no\n> 3 weeks\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err = lookout(t, "", "flows", "coverage", "--recordings", recordings)
-	if err == nil || !strings.Contains(err.Error(), "flows/leg.yaml:15: no talk goes leg/since expired → quiet: write one") || strings.Contains(err.Error(), "leg/since answered → done") {
+	out, err := lookout(t, "", "flows", "coverage", "--recordings", recordings)
+	if err == nil || !strings.Contains(err.Error(), "flows/leg.yaml:15: no talk goes leg/since expired → quiet: write one") || strings.Contains(err.Error(), "leg/since answered → done") ||
+		!regexp.MustCompile(`leg +[1-9]\d* of +[1-9]\d* ways walked  leg\.txt`).MatchString(out) || !strings.Contains(out, "ways walked; talks played: 1") {
 		t.Errorf("one talk: %v\n%s", err, out)
 	}
 }
