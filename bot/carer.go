@@ -90,7 +90,7 @@ func (b *Bot) AddCarer(ctx context.Context, patient string, c Carer) (code strin
 		if c.Write {
 			what = "see her messages and write for her"
 		}
-		t.entry(Entry{Kind: EntryConsent, By: "patient", Ref: c.ID, Why: "lets " + t.bot.carerName(&c) + " " + what + ", from now on"})
+		t.entry(Entry{Kind: EntryConsent, By: "patient", Ref: c.ID, Why: "lets " + t.bot.carerName(&c) + ", " + what + ", from now on"})
 		t.entry(Entry{Kind: EntryOut, Channel: c.At.Channel, Text: "(a link to her messages, to " + c.Name + "'s own telephone)", TextID: "link.carer", Ref: out.ID})
 		t.via = c.At.Channel // to her telephone, though she writes in the chat
 		t.say("carer.added", map[string]string{"carer": c.Name}, PriorityReply)
@@ -174,7 +174,7 @@ func (t *turn) endCarer(id, by, how string) {
 	for i := range p.Carers {
 		if c := &p.Carers[i]; c.ID == id {
 			c.Ended = t.now
-			t.entry(Entry{Kind: EntryConsent, By: by, Ref: id, Why: t.bot.carerName(c) + " no longer sees her messages: " + how})
+			t.entry(Entry{Kind: EntryConsent, By: by, Ref: id, Why: t.bot.carerName(c) + ", no longer sees her messages: " + how})
 		}
 	}
 }

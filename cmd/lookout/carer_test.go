@@ -155,7 +155,7 @@ func TestChatCarer(t *testing.T) {
 			why += m.Why + "\n"
 		}
 	}
-	for _, words := range []string{"lets Tom, her husband see her messages and write for her", "Tom, her husband no longer sees her messages: she said so in a message", "lets Ann-Marie, her husband see her messages, from now on"} {
+	for _, words := range []string{"lets Tom, her husband, see her messages and write for her", "Tom, her husband, no longer sees her messages: she said so in a message", "lets Ann-Marie, her husband, see her messages, from now on"} {
 		if err != nil || !strings.Contains(why, words) {
 			t.Errorf("the journal does not say %q: %s", words, why)
 		}
