@@ -52,6 +52,7 @@ type Bot struct {
 	spread   spreader
 	watchers watchers
 	relay    Relay
+	pace     Pace
 	kicked   chan struct{}
 }
 
@@ -63,6 +64,8 @@ type Config struct {
 	Outlets map[string]Outlet // by channel
 	// Relay passes hints to other processes that share the store; nil: there are none.
 	Relay Relay
+	// Pace shares the carriers' rates with those processes; nil: each rate is this one's alone.
+	Pace Pace
 	// PublicURL is where people reach the chat page, without a slash at the end.
 	PublicURL string
 	Now       func() time.Time // nil: time.Now
@@ -108,6 +111,7 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		random:  c.Random,
 		outlets: make(map[string]*outlet, len(c.Outlets)),
 		relay:   c.Relay,
+		pace:    c.Pace,
 		kicked:  make(chan struct{}, 1),
 	}
 	if b.now == nil {

@@ -86,6 +86,7 @@ func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (in
 			return sent, nil
 		}
 		o.limit.ReserveN(time.Now(), len(batch))
+		b.inTurn(ctx, channel, o, len(batch), until)
 		n, err := b.sendBatch(ctx, o, batch, until)
 		sent += n
 		if err != nil {
@@ -113,6 +114,27 @@ func (o *outlet) room(ctx context.Context) (int, error) {
 		case <-ctx.Done():
 			wait.Stop()
 			return 0, ctx.Err()
+		}
+	}
+}
+
+// inTurn waits until the carrier's rate, which other processes use too, lets so many
+// messages go, or until it is too late for them: then they are put back.
+func (b *Bot) inTurn(ctx context.Context, channel string, o *outlet, n int, until time.Time) {
+	if b.pace == nil || o.limit.Limit() == rate.Inf {
+		return
+	}
+	for time.Now().Before(until) {
+		wait, err := b.pace.Pass(ctx, b.service.ID+":"+channel, o.PerSecond, n)
+		if err != nil || wait == 0 {
+			return
+		}
+		again := time.NewTimer(min(wait, time.Until(until)))
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			again.Stop()
+			return
 		}
 	}
 }

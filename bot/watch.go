@@ -3,6 +3,7 @@ package bot
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // watchers passes hints on to everybody who watches. It never blocks a commit: what
@@ -21,6 +22,16 @@ type Relay interface {
 	// Listen calls heard with what other processes tell, until ctx ends; with the
 	// zero Hint after hints may have been lost.
 	Listen(ctx context.Context, heard func(Hint)) error
+}
+
+// Pace shares a carrier's rate between the processes that share a store: it is the
+// sender's, however many of them send.
+type Pace interface {
+	// Pass counts n messages of a sender as leaving now, when perSecond lets all of
+	// them; else it counts none, and says after how long to ask again. An error says
+	// that nobody can know: then each process goes by the whole rate for itself, for a
+	// text that is late is worse than one that the carrier queues.
+	Pass(ctx context.Context, sender string, perSecond float64, n int) (wait time.Duration, err error)
 }
 
 // tell passes a hint on to everybody who watches, in this process and the others.

@@ -161,5 +161,8 @@ func (k keys) log(chunk int64) string { return k.whole("audit:" + strconv.Format
 // gathered: hash; slot → the last SEQ of it that is in the log, "n" → how many entries the log has.
 func (k keys) gathered() string { return k.whole("gathered") }
 
+// pace: string, with an expiry of seconds; where a sender stands in its carrier's rate. (redis_rate puts "rate:" before it.)
+func (k keys) pace(sender string) string { return k.whole("pace:" + sender) }
+
 // hints is the channel on which a change is told; it is no key, and nothing is kept there.
 func (k keys) hints() string { return k.prefix + ":hints" }

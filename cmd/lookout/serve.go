@@ -121,8 +121,9 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if key, err := webhook.ParseKey(s.Webhook.Key); err == nil {
 		outlets[webhook.Channel] = bot.Outlet{Sender: webhook.New(key, time.Now), Lease: 30 * time.Second}
 	}
-	relay, _ := store.(bot.Relay) // a store that processes share is one
-	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
+	relay, _ := store.(bot.Relay) // a store that processes share is both
+	pace, _ := store.(bot.Pace)
+	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
 	if err != nil {
 		return fail(err)
 	}
