@@ -101,10 +101,12 @@ type Config struct {
 	Sessions scs.CtxStore
 	Now      func() time.Time
 	Log      *slog.Logger
-	Secure   bool             // cookies only over TLS
-	Banner   string           // stands on every page
-	Segments func(string) int // SMS parts of a text
-	Stopping <-chan struct{}  // closed when live pages shall let go
+	Secure   bool   // cookies only over TLS
+	Banner   string // stands on every page
+	// Untrusted says, on every page, why nothing can be saved; "": all can. nil: never.
+	Untrusted func() string
+	Segments  func(string) int // SMS parts of a text
+	Stopping  <-chan struct{}  // closed when live pages shall let go
 
 	PublicURL    string    // the address at which nurses reach the desk
 	Provider     *Provider // the hospital's own sign-in; nil: none
@@ -377,7 +379,11 @@ type view map[string]any
 // show writes a page.
 func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
 	u, _ := r.Context().Value(userKey{}).(bot.User)
-	defaults := view{"Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": "", "OutThere": "", "Provider": "", "Only": false, "Passkeys": d.passkeys != nil}
+	untrusted := ""
+	if d.Untrusted != nil {
+		untrusted = d.Untrusted()
+	}
+	defaults := view{"Untrusted": untrusted, "Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": "", "OutThere": "", "Provider": "", "Only": false, "Passkeys": d.passkeys != nil}
 	if d.Provider != nil {
 		defaults["Provider"], defaults["Only"] = d.Provider.Name, d.Provider.Only
 	}

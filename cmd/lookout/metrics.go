@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,17 +19,24 @@ type metrics struct {
 	jobs     *prometheus.HistogramVec
 	failed   *prometheus.CounterVec
 	http     *prometheus.HistogramVec
+	well     *prometheus.GaugeVec
+	now      func() time.Time
+
+	mu   sync.Mutex
+	last map[string]time.Time // when a job last went well
 }
 
 // storeMetrics reads the store's counts at each scrape.
 type storeMetrics struct {
-	store                                               bot.Store
-	now                                                 func() time.Time
-	rows, outgoing, wakes, patients, overdue, oldestOut *prometheus.Desc
+	store                                                        bot.Store
+	now                                                          func() time.Time
+	rows, outgoing, wakes, patients, overdue, oldestOut, trusted *prometheus.Desc
 }
 
 func newMetrics(store bot.Store, now func() time.Time) *metrics {
 	m := &metrics{
+		now: now, last: make(map[string]time.Time),
+		well:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lookout_job_last_success_seconds", Help: "When a job last went well, in seconds since 1970."}, []string{"job"}),
 		registry: prometheus.NewRegistry(),
 		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"job"}),
 		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_http_seconds", Help: "How long an answer took, by route and status.",
@@ -38,13 +46,14 @@ func newMetrics(store bot.Store, now func() time.Time) *metrics {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("lookout_"+name, help, labels, nil)
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, &storeMetrics{
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, m.well, &storeMetrics{
 		store: store, now: now,
 		rows:      describe("queue_rows", "Rows that are not closed.", "state", "level"),
 		outgoing:  describe("outgoing_messages", "Messages that are not settled."),
 		oldestOut: describe("outgoing_oldest_seconds", "Age of the oldest message that may leave."),
 		wakes:     describe("wakes_due", "Patients with something due."),
 		patients:  describe("patients", "People on record."),
+		trusted:   describe("store_trusted", "1 when the store keeps what it is told, 0 when it may forget: then every change is refused."),
 		overdue:   describe("queue_overdue_seconds", "By how much the oldest promise is missed; 0 when none is."),
 	})
 	return m
@@ -67,12 +76,25 @@ func (m *metrics) ran(job string, took time.Duration, err error) {
 	m.jobs.WithLabelValues(job).Observe(took.Seconds())
 	if err != nil {
 		m.failed.WithLabelValues(job).Inc()
+		return
 	}
+	now := m.now()
+	m.well.WithLabelValues(job).Set(float64(now.Unix()))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.last[job] = now
+}
+
+// succeeded says when a job last went well; zero: never.
+func (m *metrics) succeeded(job string) time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last[job]
 }
 
 // Describe is part of prometheus.Collector.
 func (s *storeMetrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.rows, s.outgoing, s.oldestOut, s.wakes, s.patients, s.overdue} {
+	for _, d := range []*prometheus.Desc{s.rows, s.outgoing, s.oldestOut, s.wakes, s.patients, s.overdue, s.trusted} {
 		to <- d
 	}
 }
@@ -82,6 +104,11 @@ func (s *storeMetrics) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	now := s.now()
+	trusted := 1.0
+	if _, err := trust(s.store); err != nil {
+		trusted = 0
+	}
+	to <- prometheus.MustNewConstMetric(s.trusted, prometheus.GaugeValue, trusted)
 	st, err := s.store.Stats(ctx, now)
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(s.patients, err)

@@ -144,7 +144,7 @@ func (p *process) routes(now func() time.Time) error {
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
 	pages, err := desk.New(desk.Config{Bot: p.bot, Sessions: sessions{p.store}, Now: now, Log: p.log,
-		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved(p.bot.Content()), Segments: sms.Segments, Stopping: p.stopping,
+		Secure: strings.HasPrefix(p.settings.PublicURL, "https:"), Banner: unapproved(p.bot.Content()), Segments: sms.Segments, Untrusted: p.untrusted, Stopping: p.stopping,
 		PublicURL: p.settings.PublicURL, Provider: p.settings.OIDC.provider(), SecondFactor: p.settings.Desk.SecondFactor == "required"})
 	if err != nil {
 		return err
@@ -179,6 +179,14 @@ func (p *process) routes(now func() time.Time) error {
 		}
 	})
 	return nil
+}
+
+// untrusted says on the desk why the store refuses what is done there; "": it does not.
+func (p *process) untrusted() string {
+	if _, err := trust(p.store); err != nil {
+		return "Nothing can be saved: " + err.Error() + ". Tell whoever runs lookout."
+	}
+	return ""
 }
 
 // unapproved stands on every page of the desk, unless a clinician has signed the content.
@@ -242,6 +250,10 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 			Run: func(ctx context.Context) error {
 				return p.settings.CallList.writeCallList(ctx, p.desk, now().In(p.bot.Service().Location))
 			}})
+	}
+	if p.settings.Watch.URL != "" {
+		more = append(more, scheduler.Job{Name: "watch", Every: "@every 1m", Why: "somebody outside must notice when lookout itself stands still",
+			Run: func(ctx context.Context) error { return p.report(ctx, now()) }})
 	}
 	return append(more, []scheduler.Job{
 		{Name: "wake", Every: "@every 1s", AtStart: true, Why: "check-ins, reminders, leases, promises and pages fall due by the clock",

@@ -80,6 +80,11 @@ func TestReadyOnlyWhileTheStoreKeeps(t *testing.T) {
 	if _, status, err := w.carrier.Reply(mary, ourNumber, "found a lump"); err != nil || status != 503 {
 		t.Errorf("a text on a server that may forget was answered with %d, %v", status, err)
 	}
+	for page, says := range map[string]string{"/desk/sign-in": "Nothing can be saved", "/metrics": "\nlookout_store_trusted 0\n"} {
+		if text := w.fetch(http.DefaultClient, w.url+page, 200); !strings.Contains(text, says) {
+			t.Errorf("%s does not say %q", page, says)
+		}
+	}
 	server.Set(t, "appendfsync", "always")
 	store.Check(t.Context())
 	if status, _ := ready(); status != 200 {
