@@ -284,6 +284,29 @@ func (b *Bot) TurnDown(ctx context.Context, a Act) (Row, error) {
 	})
 }
 
+// farewell tells her that her texts end, when a nurse closes a row because she has
+// left: that another hospital takes over, if she has said so. Nothing goes to a number
+// that may not be hers, and the text waits until the closing cannot be taken back.
+func (t *turn) farewell(r *Row) {
+	p := &t.rec.Patient
+	if p.Status != Active && p.Status != Paused || t.mourning() || t.misdirected() {
+		return
+	}
+	id := "plan.farewell"
+	if p.MovesTo != "" {
+		id = "desk.moved"
+	}
+	if !t.bot.content.HasText(id) || t.told(id, 30*24*time.Hour) {
+		return
+	}
+	before := len(t.change.Send)
+	t.sayFrom(t.bot.content, id, PriorityReply, func(string) map[string]string { return nil })
+	if t.flush(); len(t.change.Send) > before {
+		text := &t.change.Send[before]
+		text.NotBefore, r.ClosingText = t.now.Add(undoFor), text.ID
+	}
+}
+
 // CloseRow closes a row with an outcome, can start the clock of a referral, and can
 // tell her what was agreed. For half a minute that can be taken back; her text waits
 // for as long.
@@ -326,6 +349,9 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 			t.refer(&closed, route, c.By)
 		}
 		t.drop(c.Row)
+		if outcome.Ends == "left" && !tells {
+			t.farewell(r)
+		}
 		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
 			t.end(c.By, outcome.Ends)
 		}

@@ -149,6 +149,7 @@ func (t *turn) receive(in Inbound) {
 	t.remember(in, reading)
 	defer t.wakeRows()
 	carer, revoked := t.revokes(in.Text)
+	ask, asks := t.asksFor(in.Text, t.question(), reading)
 
 	switch {
 	case reading.Level == triage.Emergency:
@@ -181,6 +182,8 @@ func (t *turn) receive(in Inbound) {
 	case t.command(in, reading) != "":
 		t.queue(reading, words)
 		t.obey(in, t.command(in, reading))
+	case asks && !t.mourning() && !t.misdirected():
+		t.grant(ask)
 	case t.mourning() && reading.Level <= triage.Routine:
 		t.queue(reading, words)
 	case p.Status == Stopped || p.Status == Ended:
@@ -211,6 +214,10 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 		return reading, "(sent " + what + ")"
 	}
 	alone := triage.Read(lexicon, in.Text, question, profile, past)
+	if _, ok := t.asksFor(in.Text, question, alone); ok && in.Carer == "" {
+		alone.Level, alone.Understood, alone.Findings = triage.None, true, nil
+		alone.Why, alone.Rules = "It asks for something about the texts themselves: a message of service/asks.yaml.", []string{ruleAsks}
+	}
 	if len(in.Media) > 0 && alone.Level < triage.Routine {
 		alone.Level, alone.Understood = triage.Routine, false
 		alone.Why = "She sent " + mediaWords(in.Media) + " with her words; only a person can read it."
@@ -232,7 +239,7 @@ func (t *turn) read(in Inbound) (triage.Reading, string) {
 	}
 	words := strings.Join(append(before, in.Text), "\n")
 	together := triage.Read(lexicon, words, nil, profile, past)
-	if together.Level <= alone.Level || alone.Command != "" && together.Level <= known {
+	if together.Level <= alone.Level || slices.Equal(alone.Rules, []string{ruleAsks}) || alone.Command != "" && together.Level <= known {
 		return alone, in.Text // a command word is hardly ever part of a sentence
 	}
 	together.Answer, together.Command = alone.Answer, alone.Command
@@ -266,7 +273,7 @@ func mediaWords(media []Media) string {
 func (t *turn) remember(in Inbound, reading triage.Reading) {
 	r := t.rec
 	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
-	if in.Text != "" && reading.Command == "" {
+	if question, ok := t.pack.Program().Open(t.rec.Talk); in.Text != "" && reading.Command == "" && !slices.Equal(reading.Rules, []string{ruleAsks}) && !(ok && question.Settles(reading)) {
 		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level, By: in.Carer})
 	}
 	if len(r.Heard) > 8 {

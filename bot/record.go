@@ -107,7 +107,9 @@ type Patient struct {
 	Wish           Wish      `json:"wish,omitzero"`
 	Quiet          []Quiet   `json:"quiet,omitempty"`
 	Profile        Profile   `json:"profile,omitzero"`
-	Carers         []Carer   `json:"carers,omitempty"` // by number, those whose access has ended too
+	NotHere        bool      `json:"not_here,omitempty"` // she wants no texts on her telephone before a nurse has agreed another way
+	MovesTo        string    `json:"moves_to,omitempty"` // the hospital that takes over, in her words
+	Carers         []Carer   `json:"carers,omitempty"`   // by number, those whose access has ended too
 }
 
 // LogValue keeps everything but the id out of logs.

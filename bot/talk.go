@@ -3,6 +3,7 @@ package bot
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"lookout/content"
@@ -50,6 +51,9 @@ func (t *turn) effect(e flows.Effect) {
 	case e.Escalate != nil:
 		x := e.Escalate
 		words := "(" + x.Reason + ")"
+		if x.Words != "" {
+			words = x.Words
+		}
 		r := t.openRow(x.Concern, x.Level, x.Reason, words, nil)
 		if !t.unasked { // to her silence nothing is promised; the flow's own words are said
 			t.promise([]raised{r}, true)
@@ -102,6 +106,24 @@ func (t *turn) save(s *flows.Save) {
 	case "weight":
 		if s.Answer.Kind == triage.Value && s.Answer.Number > 0 {
 			t.rec.Weights = append(t.rec.Weights, Weight{At: t.now, Kg: s.Answer.Number})
+		}
+	case "pause":
+		if s.Answer.Kind == triage.Value {
+			t.pause(t.bot.content.WeeksOf(s.Answer.Number, s.Text), "she said for how long")
+		}
+	case "texts_time", "texts_day":
+		if s.Answer.Kind == triage.Chosen {
+			t.wish(s.Field, s.Answer.Option, nil)
+		}
+	case "texts_here":
+		if s.Answer.Kind == triage.SaidNo {
+			t.cancelPlanned()
+			t.rec.Patient.NotHere = true
+			t.pause(pauseWeeks, "she wants no texts on this telephone; a nurse agrees another way")
+		}
+	case "moves_to":
+		if s.Answer.Kind == triage.FreeText {
+			t.rec.Patient.MovesTo = strings.ToValidUTF8(s.Text[:min(len(s.Text), 400)], "")
 		}
 	}
 	t.entry(Entry{Kind: EntryFlow, Ref: s.Field, By: "patient", Why: "she answered: " + answerWords(s.Answer)})
@@ -201,12 +223,13 @@ func (t *turn) obey(in Inbound, command string) {
 	}
 	switch command {
 	case "pause":
-		until := t.now.AddDate(0, 0, pauseDays)
-		p.Status, p.PausedUntil = Paused, until
 		t.endTalk("paused")
-		t.wake(Wake{Key: "resume", Kind: WakeResume, At: until})
-		t.entry(Entry{Kind: EntryStatus, By: "patient", Why: "paused until " + until.Format(time.DateOnly)})
-		t.say("command.pause", map[string]string{"by": dayWords(until.In(t.zone()), p.Locale)}, PriorityReply)
+		t.pause(pauseWeeks, "she said so") // at once, whether or not she says for how long
+		if t.bot.content.Program().Has("pause") {
+			t.begin("pause", "she said pause")
+			return
+		}
+		t.say("command.pause", map[string]string{"by": dayWords(p.PausedUntil.In(t.zone()), p.Locale)}, PriorityReply)
 	case "call":
 		if p.Status != Stopped && p.Status != Ended {
 			t.contactRequest("She asked to be rung.")
@@ -217,8 +240,6 @@ func (t *turn) obey(in Inbound, command string) {
 		t.say("command."+command, nil, PriorityReply)
 	}
 }
-
-const pauseDays = 28
 
 // dayWords writes a day as a patient reads it.
 func dayWords(day time.Time, locale string) string {
@@ -245,13 +266,23 @@ func (t *turn) contactRequest(reason string) {
 	t.promised(r.row.ID)
 }
 
-// later asks the open question again tomorrow, in sending hours.
+// later asks the open question again on the next day in whose sending hours that may be, and
+// tells her which.
 func (t *turn) later() {
-	if t.rec.Talk.Active() {
-		when, _ := t.slot(t.now.Add(20*time.Hour), "later")
-		t.wake(Wake{Key: "later", Kind: WakeTalk, At: when, Ref: flows.TimerAskAgain(t.rec.Talk)})
+	if !t.rec.Talk.Active() {
+		t.sayFrom(t.bot.content, "command.later-none", PriorityReply, func(string) map[string]string { return nil })
+		return
 	}
-	t.say("command.later", nil, PriorityReply)
+	when, _ := t.slot(t.now.Add(20*time.Hour), "later")
+	for i := range t.rec.Wakes { // reminders, and giving up, count from then
+		if w := &t.rec.Wakes[i]; w.Kind == WakeTalk && w.Key != "later" {
+			w.At, _ = t.slot(w.At.Add(when.Sub(t.now)), w.Ref)
+		}
+	}
+	t.wake(Wake{Key: "later", Kind: WakeTalk, At: when, Ref: flows.TimerAskAgain(t.rec.Talk)})
+	t.sayFrom(t.pack, "command.later", PriorityReply, func(locale string) map[string]string {
+		return map[string]string{"begins": t.dayWords(when, locale)}
+	})
 }
 
 // stop ends everything unasked. Her open rows stay: a nurse rings instead.
@@ -373,7 +404,10 @@ func (t *turn) consent(yes bool, by, how string) {
 		return
 	}
 	was := p.Status
-	p.Status, p.PausedUntil = Active, time.Time{}
+	if was == Paused {
+		t.endTalk("she has begun again") // she is not asked any more for how long
+	}
+	p.Status, p.PausedUntil, p.NotHere = Active, time.Time{}, false
 	t.unwake("resume")
 	t.entry(Entry{Kind: EntryConsent, By: by, Why: "said yes to texts: " + how})
 	t.planNext("")

@@ -176,6 +176,7 @@ func (t *turn) render(pack *content.Pack, id, locale string, vars map[string]str
 		pack = t.bot.content
 		id = t.bot.variant(pack, id)
 	}
+	t.stands(all, pack, id, locale)
 	return pack.Text(id, locale, t.channel(), all)
 }
 
@@ -315,7 +316,7 @@ func (t *turn) question() *triage.Question {
 		prompt = ""
 	}
 	q := &triage.Question{Scripted: true, Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
-		Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
+		Options: open.Choices(locale), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
 	return q
 }
 

@@ -144,7 +144,12 @@ func (t *turn) handle(w Wake) {
 			t.holdBack() // nobody has looked yet whose death it was, or whose number
 			return
 		}
+		if row := t.row("private"); t.rec.Patient.NotHere && row != nil && row.State != Closed {
+			t.pause(pauseWeeks, "no nurse has agreed another way with her yet")
+			return
+		}
 		if t.rec.Patient.Status == Paused {
+			t.rec.Patient.NotHere = false
 			t.rec.Patient.Status, t.rec.Patient.PausedUntil = Active, time.Time{}
 			t.entry(Entry{Kind: EntryStatus, Why: "the pause is over"})
 			t.planNext("")

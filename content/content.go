@@ -47,6 +47,7 @@ type Pack struct {
 	plans    map[string]*Plan
 	holidays map[string]map[string]string // nation → day → name
 	service  serviceFiles
+	asks     asks
 
 	entries    []Entry
 	signatures []Signature
@@ -95,6 +96,7 @@ func (c *checker) load(fsys fs.FS) (*Pack, error) {
 	c.speaks = c.style(p.files)
 	p.service = c.service(p.files)
 	p.service.style = c.speaks
+	p.asks = c.asks(p.files)
 	p.texts = c.texts(p.files)
 	p.holidays = c.calendar(p.files)
 	lexiconFS, err := fs.Sub(kept{fsys, p.files}, "lexicon")
@@ -118,6 +120,7 @@ func (c *checker) load(fsys fs.FS) (*Pack, error) {
 	p.entries = c.entriesOf(p)
 	p.signatures = c.signaturesOf(fsys)
 	c.required(p)
+	c.askable(p)
 	return p, nil
 }
 

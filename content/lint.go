@@ -72,7 +72,8 @@ func (t *text) toNurse() bool { return strings.HasPrefix(t.id, "page.") }
 
 // ordinary are values of placeholders with which a text is as easy to read as it will be.
 var ordinary = map[string]string{"given_name": "Mary", "service": "Anytown nurses", "nurse_line": "01632 960001", "cancer_line": "01632 960002",
-	"urgent_route": "111", "crisis_route": "111", "by": "5pm today", "link": "", "desk": "", "since": "10am", "code": "123456", "level": "urgent", "nurse": "Ann"}
+	"urgent_route": "111", "crisis_route": "111", "by": "5pm today", "link": "", "desk": "", "since": "10am", "code": "123456", "level": "urgent", "nurse": "Ann",
+	"begins": "Monday 4 May", "when": "Mon to Fri from 10am to 4pm"}
 
 func fillOrdinary(words string) string {
 	return placeholder.ReplaceAllStringFunc(words, func(m string) string { return ordinary[m[1:len(m)-1]] })
@@ -295,7 +296,7 @@ func (l *linter) promise(t *text, level triage.Level) {
 }
 
 // startedByName are flows that package bot starts.
-var startedByName = []string{"check-in", "invitation", "again-two-days", "again-two-weeks"}
+var startedByName = []string{"check-in", "invitation", "again-two-days", "again-two-weeks", "pause"}
 
 // unused finds texts that nothing says, and flows that nothing starts: their author
 // thinks that they are said.
@@ -314,7 +315,7 @@ func (l *linter) unused() {
 	for _, c := range l.p.service.desk.Texts {
 		say(c.Key)
 	}
-	for _, flow := range startedByName {
+	for _, flow := range slices.Concat(startedByName, l.p.asks.flows()) {
 		started[flow] = true
 	}
 	for _, plan := range l.p.plans {

@@ -88,7 +88,8 @@ var Placeholders = map[string]string{
 	"given_name": "Persephone-Anne", "service": "Anytown NHS breast nurses", "nurse_line": "01632 960 0000", "cancer_line": "01632 960 0000",
 	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
 	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
-	"since": "10:30am", "code": "123456", "carer": "Persephone-Anne", "level": "emergency", "nurse": "Alexandra", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
+	"since": "10:30am", "code": "123456", "carer": "Persephone-Anne", "level": "emergency", "nurse": "Alexandra",
+	"begins": "Wednesday 30 September", "when": "Mon, Tue, Thu, Fri from 10:30am to 4:30pm", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
 }
 
 var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
@@ -383,7 +384,7 @@ var requiredTexts = []string{
 
 // laterTexts are said by name too, and are missing in packs that talks in progress may
 // have begun on; without them lookout says that the thing cannot be done.
-var laterTexts = []string{"link.carer", "carer.added", "carer.stopped"}
+var laterTexts = []string{"link.carer", "carer.added", "carer.stopped", "command.later-none"}
 
 // required checks what other packages rely on.
 func (c *checker) required(p *Pack) {

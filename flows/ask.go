@@ -3,6 +3,7 @@ package flows
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -62,7 +63,7 @@ func (l *loader) ask(s *step, f *stepFile) {
 	switch want := records[f.Record]; {
 	case f.Record == "" || want == s.kind || strings.HasPrefix(f.Record, surveyRecord):
 	case want == "":
-		l.fault(here("record"), "record", "use consent, weight or a name that begins with survey_, or `save:` it for a condition", "nothing of hers is kept under the name %q", f.Record)
+		l.fault(here("record"), "record", "use one of "+strings.Join(slices.Sorted(maps.Keys(records)), ", ")+" or a name that begins with survey_, or `save:` it for a condition", "nothing of hers is kept under the name %q", f.Record)
 	default:
 		l.fault(here("record"), "record", fmt.Sprintf("set `kind: %s`, or take the record out", want), "what is recorded as %s must be a %s, and this is a %s", f.Record, want, s.kind)
 	}
@@ -94,7 +95,8 @@ func (l *loader) ask(s *step, f *stepFile) {
 
 // records are what of her record an answer can change, each with the kind of
 // question that gives it. Whoever runs a flow acts on each of them.
-var records = map[string]triage.Kind{"consent": triage.YesNo, "weight": triage.Weight}
+var records = map[string]triage.Kind{"consent": triage.YesNo, "weight": triage.Weight,
+	"pause": triage.Number, "texts_time": triage.Choice, "texts_day": triage.Choice, "texts_here": triage.YesNo, "moves_to": triage.Text}
 
 // surveyRecord begins the names of answers that are counted over many people, and
 // change nothing of hers. They may be of any kind.

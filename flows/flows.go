@@ -57,10 +57,11 @@ type Frame struct {
 	Answers map[string]triage.Answer `json:"answers,omitempty"` // by the name that the step saves under
 }
 
-// Event is what happened. Exactly one of Start, Reply, Timer and Stop is set.
+// Event is what happened. Exactly one of Start, Aside, Reply, Timer and Stop is set.
 type Event struct {
 	Now   time.Time // in her own zone
 	Start string    // begin this flow
+	Aside string    // go through this flow now, then ask the open question again
 	Reply *Reply    // she wrote
 	Timer string    // a timer that SetTimer asked for
 	Stop  string    // end the talk now; the reason ("stopped", "emergency", "superseded")
@@ -115,6 +116,8 @@ type Escalate struct {
 	Level   triage.Level
 	Concern string
 	Reason  string // one sentence, for the nurse
+	// Words are her own, when she has just answered a question in words.
+	Words string
 }
 
 // SetTimer asks for Event{Timer: Key} at a time. A new wait makes older timers void.
@@ -125,7 +128,7 @@ type SetTimer struct {
 
 // Save records something about her.
 type Save struct {
-	Field  string // "consent" or "weight"
+	Field  string // one of the records that docs/flows.md lists
 	Answer triage.Answer
 	Text   string // her words
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"lookout/flows/triage"
 )
 
 // target is a step that another leads to.
@@ -92,6 +94,9 @@ func (l *loader) links(p *Program, f *flow) {
 			} else if !slices.Contains(f.order, to.step) {
 				l.fault(at, "no-step", "mend the name, or add the step", "step %s leads to %q (%s), which is not there", name, to.step, to.what)
 			}
+		}
+		if to := f.steps[s.next]; s.verb == "ask" && s.kind == triage.Text && s.practical && s.record == "" && (to == nil || to.verb != "escalate") {
+			l.fault(l.at("steps", name, "practical"), "practical", "let its answer lead to an escalate, which shows her words to the nurse, or `record:` it", "nobody would get the words that she answers to step %s", name)
 		}
 		if s.verb == "call" && p.flows[s.call] == nil {
 			l.fault(l.at("steps", name, "call"), "no-flow", "mend the name, or add the flow", "step %s calls the flow %q, which is not there or cannot be read", name, s.call)

@@ -29,6 +29,9 @@ type OpenQuestion struct {
 // Settles says whether a reading is no more than an answer to a question that is not
 // about her health: then nobody has to read it. What is urgent never is.
 func (q OpenQuestion) Settles(r triage.Reading) bool {
+	if q.Kind == triage.Text && r.Answer.Kind == triage.FreeText {
+		return q.Practical && r.Level < triage.Soon // whoever looks after the flow gets her words from it
+	}
 	switch r.Answer.Kind {
 	case triage.SaidYes, triage.SaidNo, triage.Unsure, triage.Refused, triage.Value, triage.Chosen:
 		return q.Practical && !r.Answer.More && r.Level < triage.Urgent
@@ -36,11 +39,15 @@ func (q OpenQuestion) Settles(r triage.Reading) bool {
 	return false
 }
 
-// Choices are its options as the reader knows them.
-func (q OpenQuestion) Choices() []triage.Option {
+// Choices are its options as the reader knows them, with the words of a language.
+func (q OpenQuestion) Choices(locale string) []triage.Option {
 	var out []triage.Option
 	for _, o := range q.Options {
-		out = append(out, triage.Option{Key: o.Key, Label: o.Label})
+		label := o.Label
+		if strings.HasPrefix(locale, "cy") && o.Welsh != "" {
+			label = o.Welsh
+		}
+		out = append(out, triage.Option{Key: o.Key, Label: label})
 	}
 	return out
 }
@@ -98,19 +105,20 @@ type run struct {
 	now     time.Time
 	effects []Effect
 	steps   int
-	again   bool // the question that comes next has been asked before
+	again   bool   // the question that comes next has been asked before
+	words   string // of hers, when she has just answered a question in words
 	// decide, when it is set, takes the branches in place of their conditions: it
 	// gives a number below n.
 	decide func(n int) int
 	took   func(way string) // nil: nobody traces
 }
 
-var errNoEvent = errors.New("the event says nothing: set one of Start, Reply, Timer and Stop")
+var errNoEvent = errors.New("the event says nothing: set one of Start, Aside, Reply, Timer and Stop")
 
 // Step moves a talk by one event. The state that it is given is not changed.
 //
 // The error is the caller's mistake: an event that says nothing, a flow that is
-// not there, a start while a talk is open. Nothing that she writes, and no state
+// not there, a start while a talk is open, an aside while none is. Nothing that she writes, and no state
 // however damaged, is an error: what cannot go on is handed to a person, and
 // ends with the outcome "broken". A reply while no question is open, and a timer
 // of an earlier wait, do nothing.
@@ -135,6 +143,8 @@ func (r *run) take(e Event) error {
 		}
 		r.s = State{Flow: e.Start, Started: e.Now, Frames: []Frame{{Flow: e.Start}}}
 		r.enter(f.start)
+	case e.Aside != "":
+		return r.aside(e.Aside)
 	case e.Reply != nil:
 		r.reply(e.Reply)
 	case e.Timer != "":
@@ -146,6 +156,23 @@ func (r *run) take(e Event) error {
 	default:
 		return errNoEvent
 	}
+	return nil
+}
+
+// aside goes through another flow beside the open question, which is asked again
+// after it; a wait begins anew.
+func (r *run) aside(flow string) error {
+	f := r.p.flows[flow]
+	st := r.p.at(&r.s)
+	switch {
+	case f == nil:
+		return fmt.Errorf("aside %q: there is no such flow", flow)
+	case st == nil || st.verb != "ask" && st.verb != "wait" || len(r.s.Frames) >= maxFrames:
+		return fmt.Errorf("aside %s: there is no open talk to come back to", flow)
+	}
+	r.leaveFlow()
+	r.s.Frames = append(r.s.Frames, Frame{Flow: flow})
+	r.enter(f.start)
 	return nil
 }
 
@@ -215,9 +242,11 @@ func (r *run) enter(name string) {
 				r.broken()
 				return
 			}
-			name = call.next
+			if name = call.next; call.verb != "call" { // it was left for an aside
+				name, r.again = call.name, true
+			}
 		case "escalate":
-			r.do(Effect{Escalate: &Escalate{Level: st.level, Concern: st.concern, Reason: st.reason}})
+			r.do(Effect{Escalate: &Escalate{Level: st.level, Concern: st.concern, Reason: st.reason, Words: r.words}})
 			r.goes(st, "escalate", st.next)
 			name = st.next
 		case "branch":
@@ -366,6 +395,9 @@ func (r *run) reply(reply *Reply) {
 			r.handOver(concernContact, "She would rather talk to a nurse.", outcomeHandedOver)
 			return
 		}
+	}
+	if st.kind == triage.Text && answer.Kind == triage.FreeText {
+		r.words = reply.Text
 	}
 	r.keep(st, answer, reply.Text)
 	to := st.to(answer)

@@ -371,7 +371,8 @@ func (w *World) wait(ctx context.Context, at string, until time.Time) ([]Told, e
 		}
 		if len(due) == 0 {
 			w.Now = until
-			return outs, nil
+			happened, err := w.happened(ctx, at) // what was held back for moments
+			return append(outs, happened...), err
 		}
 		if due[0].At.After(w.Now) {
 			w.Now = due[0].At.In(w.Team.Location)

@@ -26,7 +26,8 @@ const talkNation = "england-and-wales"
 // SampleVars are made-up values for the placeholders of texts.
 func SampleVars(pack *content.Pack) map[string]string {
 	vars := map[string]string{"given_name": "Mary", "service": "Anytown breast nurses", "nurse_line": "01632 960001", "cancer_line": "01632 960002",
-		"by": "5pm on Thursday", "since": "10:30am", "level": "soon", "nurse": "Ann", "link": "https://lookout.example.nhs.uk/chat", "desk": "https://lookout.example.nhs.uk/desk/"}
+		"by": "5pm on Thursday", "since": "10:30am", "level": "soon", "nurse": "Ann", "begins": "Tuesday 22 December", "when": "Mon to Fri from 10am to 4pm",
+		"link": "https://lookout.example.nhs.uk/chat", "desk": "https://lookout.example.nhs.uk/desk/"}
 	for k, v := range pack.NationVars(talkNation) {
 		vars[k] = v
 	}
@@ -263,7 +264,7 @@ func (t *Talk) answer(words string) error {
 	var q *triage.Question
 	open, ok := t.pack.Program().Open(t.state)
 	if ok {
-		q = &triage.Question{Scripted: true, Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(), Min: open.Min, Max: open.Max, Today: t.Now}
+		q = &triage.Question{Scripted: true, Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(t.Locale), Min: open.Min, Max: open.Max, Today: t.Now}
 	}
 	r := triage.Read(t.pack.Lexicon(), words, q, t.profile, nil)
 	t.Tell(Line{Words: fmt.Sprintf("read as %s: %s", r.Level, r.Why), Course: "read as " + r.Level.String()})
