@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -82,10 +81,13 @@ func (p *pushService) open(r *http.Request) (string, error) {
 		return "", fmt.Errorf("headers: %v", r.Header)
 	}
 	point, err := base64.RawURLEncoding.DecodeString(parts[2])
-	if err != nil || len(point) != 65 {
-		return "", errors.New("the key is none")
+	if err != nil {
+		return "", fmt.Errorf("the key: %w", err)
 	}
-	public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[1:33]), Y: new(big.Int).SetBytes(point[33:])}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+	if err != nil {
+		return "", fmt.Errorf("the key: %w", err)
+	}
 	var claims jwt.RegisteredClaims
 	_, err = jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithAudience(p.URL), jwt.WithExpirationRequired()).ParseWithClaims(parts[1], &claims, func(*jwt.Token) (any, error) { return public, nil })
 	if err != nil || claims.Subject != "mailto:it@anytown.example" || time.Until(claims.ExpiresAt.Time) > 24*time.Hour {

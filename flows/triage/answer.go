@@ -9,7 +9,7 @@ import (
 // be missing, and then nothing is of it.
 type answerWords struct {
 	yes, no, fine, unsure, maybe, refuse, nurse, correct, filler, seen, none, some *part
-	presumes, relief, safety                                                       *part
+	presumes, relief, safety, errand, open                                         *part
 	scaleGood, scaleBad, scaleAsksGood                                             *part
 	redFlags, turns                                                                *part
 }
@@ -26,7 +26,7 @@ func (c *compiler) answerClasses() {
 		yes: get("answer_yes"), no: get("answer_no"), fine: get("answer_fine"), unsure: get("answer_unsure"), maybe: get("answer_maybe"),
 		refuse: get("answer_refuse"), nurse: get("answer_nurse"), correct: get("answer_correct"), filler: get("answer_filler"),
 		seen: get("answer_seen"), none: get("answer_none"), some: get("answer_some"),
-		presumes: get("asks_presuming"), relief: get("asks_relief"), safety: get("asks_safety"),
+		presumes: get("asks_presuming"), relief: get("asks_relief"), safety: get("asks_safety"), errand: get("asks_errand"), open: get("asks_open"),
 		scaleGood: get("scale_good"), scaleBad: get("scale_bad"), scaleAsksGood: get("scale_asks_good"),
 		redFlags: get("red_flags"), turns: get("turns"),
 	}
@@ -113,7 +113,7 @@ func (r *reader) opensWith(p *part) bool {
 // ("y oops NO"), the last counts; where both stand side by side, neither does.
 func (r *reader) yesNo() Answer {
 	w := &r.lex.words
-	kind, end, length := NoAnswer, 0, 0
+	kind, end := NoAnswer, 0
 	for i := 0; i < len(r.tokens) && i < 8; i++ {
 		// The longest wins: "not sure" is no "not", "no idea" no "no".
 		n := 0
@@ -127,7 +127,7 @@ func (r *reader) yesNo() Answer {
 			}
 		}
 		if n > 0 {
-			kind, end, length = k, i+n, n
+			kind, end = k, i+n
 			break
 		}
 		if r.phraseAt(i, w.filler) == 0 && !r.tokens[i].light {
@@ -137,7 +137,9 @@ func (r *reader) yesNo() Answer {
 	if kind == NoAnswer {
 		return Answer{}
 	}
-	_ = length
+	if n := len(r.tokens); n > 2 && r.phraseAt(n-1, w.no) > 0 && (r.phraseAt(n-2, w.turns) > 0 || r.tokens[n-2].word == "so") {
+		return Answer{Kind: SaidNo, More: true} // "bit personal but no"
+	}
 	// "No yes", "yes. sorry meant no"
 	for i := end; i < len(r.tokens) && i < end+6; i++ {
 		yes, no := r.phraseAt(i, w.yes) > 0, r.phraseAt(i, w.no) > 0
@@ -385,6 +387,9 @@ func (r *reader) badAnswer(a *asked) {
 			r.affirmed(c.ID, min(c.Level, Soon), "what she takes does not ease it")
 		}
 		return
+	case len(a.topics) == 0 && a.well && a.errand:
+		r.guessed("not_understood", Routine, "said no to a question")
+		return
 	case len(a.topics) == 0 && a.well:
 		r.affirmed("unwell_general", Soon, "says that she is not well, or not able")
 		return
@@ -395,6 +400,11 @@ func (r *reader) badAnswer(a *asked) {
 	for _, c := range a.topics {
 		level := c.Level
 		m := r.whole()
+		if level < Emergency && r.lex.second != nil && !r.q.Scripted && r.near(bit(markSettled)|bit(markOver)|bit(markCleared), &m, 0) && !r.near(bit(markStill)|bit(markWorse)|bit(markNow), &m, 0) {
+			r.hints = append(r.hints, c.ID) // "Had one in February, it was scanned and is a cyst"
+			r.affirmed(c.ID, None, "over or seen, as the answer says: "+c.ID)
+			continue
+		}
 		if level == Urgent && r.kinds&bit(markBetter) != 0 && r.near(bit(markBetter), &m, 0) {
 			level = Soon
 		}
@@ -470,6 +480,9 @@ func (r *reader) course(a *asked, good bool) {
 			level = min(level, Urgent)
 		case r.opensWith(r.lex.words.some):
 			level = min(level, Urgent)
+		case a.open && r.lex.second != nil && !r.q.Scripted:
+			r.hints = append(r.hints, c.ID) // "Like the dead, in the nice sense"
+			continue
 		case a.presumes && !denies && !r.harmlessNumber():
 			level = min(level, Urgent)
 		default:

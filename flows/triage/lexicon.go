@@ -63,6 +63,8 @@ type Concept struct {
 	Lasting bool
 	// WorseIsSevere says that getting worse makes it as urgent as being severe.
 	WorseIsSevere bool
+
+	askedOnly bool // a question asks about it by the wordings for questions alone
 	// Scores are the levels of an answer on a scale, where 10 is the worst; none:
 	// 8 and more is severe, 4 and more is soon.
 	Scores []Score
@@ -130,6 +132,7 @@ type conceptFile struct {
 	Hints    []string `yaml:"hints"`
 	Unless   []string `yaml:"unless"`
 	Asked    []string `yaml:"asked"`
+	Only     bool     `yaml:"asked_only"`
 	Worse    bool     `yaml:"worse_is_severe"`
 	Scores   []string `yaml:"scores"`
 }
@@ -409,11 +412,13 @@ func (c *compiler) concepts(f lexiconFile, node *yaml.Node) {
 			continue
 		case x.Source == "" && f.Source == "":
 			c.fault(line, "concept %s: the source is missing: say where its level comes from", x.ID)
+		case x.Only && len(x.Asked) == 0:
+			c.fault(line, "concept %s: no question can ask about it: write the wordings of such questions under `asked`", x.ID)
 		case len(x.Wordings)+len(x.Hints) == 0:
 			c.fault(line, "concept %s: it has no wordings, and can never be found", x.ID)
 		}
 		concept := &Concept{ID: x.ID, Name: x.Name, Level: level, Severe: severe, New: x.New, Vague: x.Vague, Weak: x.Weak, Lasting: x.Lasting,
-			WorseIsSevere: x.Worse, Scores: c.scores(x, line), Source: cmp.Or(x.Source, f.Source), Ask: x.Ask, Page: x.Page, number: len(c.lex.order), sign: signHash("!" + x.ID)}
+			WorseIsSevere: x.Worse, askedOnly: x.Only, Scores: c.scores(x, line), Source: cmp.Or(x.Source, f.Source), Ask: x.Ask, Page: x.Page, number: len(c.lex.order), sign: signHash("!" + x.ID)}
 		c.lex.concepts[x.ID] = concept
 		c.lex.order = append(c.lex.order, concept)
 		seen := map[string]bool{}

@@ -61,6 +61,13 @@ func (r *reader) scale(a *asked) {
 	low, high, reversed := r.scaleEnds(a)
 	values, off := r.scores(low, high)
 	if len(values) == 0 {
+		if degrees := r.degrees(a); degrees > 0 {
+			r.out.Answer = Answer{Kind: Value, Number: degrees}
+			if degrees >= 38 { // LABELS.md: fever
+				r.badAnswer(a)
+			}
+			return
+		}
 		if off { // "11 out of 10": no score, and yet it says enough
 			r.bad(a, 10)
 		}
@@ -87,6 +94,20 @@ func (r *reader) scale(a *asked) {
 	}
 	r.badness = 1 + int(math.Round(min(max(n, 0), 10)))
 	r.bad(a, n)
+}
+
+// degrees gives the temperature, in degrees Celsius, that answers a question about
+// fever, or nought.
+func (r *reader) degrees(a *asked) float64 {
+	if len(a.topics) == 0 || a.topics[0].ID != "fever" {
+		return 0
+	}
+	for i := range r.tokens {
+		if t := &r.tokens[i]; t.isNumber && t.number >= 33 && t.number <= 43 {
+			return t.number
+		}
+	}
+	return 0
 }
 
 // bad adds what a score of n, on a scale where 10 is the worst, says: 8 to 10 is

@@ -16,6 +16,8 @@ type asked struct {
 	relief    bool       // it asks whether painkillers help
 	safety    bool       // it asks whether she is safe
 	offer     bool       // it offers a call
+	errand    bool       // it is about messages, visits, medicines or help, and not about how she is
+	open      bool       // it asks how something is or was, and takes nothing for granted
 	prompt    []uint32   // hashes of its words, for the second reader
 	content   []uint32   // those that are not light
 }
@@ -60,15 +62,22 @@ func (r *reader) readPrompt() asked {
 	found, _, _ := r.lex.find(inner.tokens)
 	inner.settle(found)
 	a.tokens = inner.tokens
-	has := func(k markKind) bool { return inner.kinds&bit(k) != 0 }
-	a.well = has(markWell)
-	for _, k := range inner.mask { // "free of" is a negation too, and asks whether she is well
-		a.negative = a.negative || k&bit(markNegation) != 0 && k&bit(markWell) == 0
+	question := inner.questionAt()
+	for i, k := range inner.mask {
+		switch {
+		case i >= len(inner.tokens) || question >= 0 && inner.tokens[i].clause != question:
+		case k&bit(markWell) != 0: // "free of" is a negation too, and asks whether she is well
+			a.well = true
+		case k&bit(markNegation) != 0:
+			a.negative = a.negative || !a.well // "Did they feel normal, no weakness?" is not put in the negative
+		}
 	}
 	words := r.lex.words
 	a.presumes = inner.anywhere(words.presumes)
 	a.relief = inner.anywhere(words.relief)
 	a.safety = inner.anywhere(words.safety)
+	a.errand = inner.anywhere(words.errand)
+	a.open = inner.anywhere(words.open)
 	a.topics = inner.topics()
 	whole, _ := r.lex.tokenise(r.q.Prompt)
 	for i := range whole[:min(len(whole), maxPrompt)] {
@@ -78,6 +87,17 @@ func (r *reader) readPrompt() asked {
 		}
 	}
 	return a
+}
+
+// questionAt gives the sentence that ends with the last question mark, or -1: what is
+// said before it ("We have not heard from you.") asks nothing.
+func (r *reader) questionAt() int16 {
+	for i := len(r.tokens) - 1; i >= 0; i-- {
+		if r.tokens[i].question {
+			return r.tokens[i].clause
+		}
+	}
+	return -1
 }
 
 // withoutReplyWords takes the words out that say how to answer: the "NO" of
@@ -104,7 +124,7 @@ func (r *reader) topics() []*Concept {
 	for i := range r.matches {
 		m := &r.matches[i]
 		c := m.pattern.concept
-		if c.Level == None {
+		if c.Level == None || c.askedOnly && !m.pattern.asked {
 			continue
 		}
 		list := &plain

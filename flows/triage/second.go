@@ -502,6 +502,9 @@ func (r *reader) secondReading() (harmless bool) {
 	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
 		return false
 	}
+	if level == Routine && len(r.picked) > 0 && !r.out.Answer.More {
+		return false // an option asks for nothing
+	}
 	words := strings.Join(s.strongest(r, level), "”, “")
 	rule := fmt.Sprintf("second reader: %s", level)
 	why := fmt.Sprintf("It reads like what is %s, by a comparison with labelled messages", level)
@@ -526,6 +529,9 @@ func (r *reader) secondReading() (harmless bool) {
 // legible says whether at least half of the words are known, so that the second reader
 // has something to go by.
 func (r *reader) legible() bool {
+	if len(r.picked) > 0 {
+		return true // a letter stands for the words of the option
+	}
 	unknown := 0
 	for i := range r.tokens {
 		if !r.tokens[i].known {

@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -630,17 +631,18 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 	if len(examples) < 100 {
 		return nil, fmt.Errorf("%d labelled messages are too few to train on", len(examples))
 	}
-	t := newTrainer(lex, examples, vectors)
-	scores := make([][outputs]float32, len(examples))
+	lessons := append(slices.Clone(examples), elsewhere(examples)...)
+	t := newTrainer(lex, lessons, vectors)
+	scores := make([][outputs]float32, len(lessons))
 	var final [members]*network
 	parallel(folds+members, func(i int) {
 		if i >= folds {
-			final[i-folds] = t.train(all(len(examples)), uint64(i))
+			final[i-folds] = t.train(all(len(lessons)), uint64(i))
 			return
 		}
 		var on, off []int
-		for k := range examples {
-			if examples[k].fold(folds) == i {
+		for k := range lessons {
+			if lessons[k].fold(folds) == i {
 				off = append(off, k)
 			} else {
 				on = append(on, k)
@@ -659,6 +661,29 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 		out.Readings = append(out.Readings, t.samples[i].raised(scores[i], s.thresholds))
 	}
 	return out, nil
+}
+
+// elsewhere gives a third of the messages that came unasked once more, as if a question
+// had been open: what she writes of something else means the same, whatever was asked.
+// It is learned from, and no figure counts it.
+func elsewhere(examples []Example) []Example {
+	var questions []*Question
+	for i := range examples {
+		if q := examples[i].Ask; q != nil && (q.Kind == YesNo || q.Kind == Text) {
+			questions = append(questions, q)
+		}
+	}
+	var out []Example
+	for i := range examples {
+		x := examples[i]
+		h := int(signHash(x.ID))
+		if x.Ask != nil || len(questions) == 0 || h%3 != 0 || len(strings.Fields(x.Text)) < 3 {
+			continue
+		}
+		x.Ask = questions[h/3%len(questions)]
+		out = append(out, x)
+	}
+	return out
 }
 
 // parallel does n pieces of work, two at a time.
@@ -685,7 +710,7 @@ func all(n int) []int {
 
 // trainerForm names what the trainer does, for [TrainingSource]; a trainer that gives
 // other weights from the same files has another.
-const trainerForm = "lookout second reader 2\n"
+const trainerForm = "lookout second reader 3\n"
 
 // TrainingSource gives the digest of all that a second reader is trained from: the
 // lexicon's YAML, the labelled messages, the word vectors, and the trainer's form. Who
@@ -738,17 +763,17 @@ func (s *sample) raised(scores [outputs]float32, thresholds [2][outputs]float32)
 // price is what a reading costs that no careful nurse would call right: how the
 // thresholds weigh a nurse's time against a sign that is missed.
 func price(x *Example, got Level) float64 {
-	if slices.Contains(x.Accept, got) {
-		return 0
-	}
 	least, most := slices.Min(x.Accept), slices.Max(x.Accept)
+	if least <= got && got <= most {
+		return 0 // between two levels that are both right
+	}
 	switch {
 	case got < least && least == Emergency:
-		return 19 + 3*float64(least-got)
+		return 24 + 3*float64(least-got)
 	case got == None && least >= Soon:
-		return 11
+		return 14
 	case got < least:
-		return 1.8 * float64(least-got)
+		return 2.6 * float64(least-got)
 	case got == Emergency:
 		return 5
 	case most <= Routine && got >= Soon: // she is rung for nothing
