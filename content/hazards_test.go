@@ -26,7 +26,7 @@ func TestHazardHZ12NumbersAreTheNations(t *testing.T) {
 	t.Parallel()
 	p := shipped(t)
 	number := regexp.MustCompile(`\b\d[\d ]{1,}\d\b|\b\d{2,}\b`)
-	everywhere := []string{"999", "116 123", "85258", "55", "24", "37.2", "10", "64"} // the last are hours, examples and a scale
+	everywhere := []string{"999", "116 123", "85258", "55", "24", "37.2", "10", "12", "64"} // the last are hours, examples, weeks and a scale
 	for id, wordings := range spoken(p) {
 		for key, words := range wordings {
 			for _, n := range number.FindAllString(words, -1) {
