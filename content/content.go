@@ -195,7 +195,7 @@ func (p *Pack) Lexicon() *triage.Lexicon { return p.lexicon }
 func (p *Pack) HasConcept(id string) bool { return p.lexicon.Has(id) }
 
 // maxPack bounds an archive, packed and unpacked.
-const maxPack = 16 << 20
+const maxPack = 64 << 20
 
 // Archive is the pack's files in one, always the same bytes for the same pack,
 // so that a talk in progress can finish on the pack that it began with.

@@ -23,7 +23,7 @@ func TestRefusesAServerThatMayForget(t *testing.T) {
 		"SyncedLater":  {[]string{"--appendfsync", "everysec"}, faultSync},
 		"RewriteFirst": {[]string{"--no-appendfsync-on-rewrite", "yes"}, faultRewrite},
 		"Evicts":       {[]string{"--maxmemory-policy", "allkeys-lru"}, faultEviction},
-		"HidesIt":      {[]string{"--rename-command", "CONFIG", ""}, faultUnseen},
+		"HidesIt":      {[]string{"--rename-command", `CONFIG ""`}, faultUnseen},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := storetest.StartRedis(t, x.settings...)

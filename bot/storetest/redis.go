@@ -40,7 +40,7 @@ func StartRedis(tb testing.TB, settings ...string) *Redis {
 	file := r.Dir + "/redis.conf"
 	var conf strings.Builder
 	for i := 0; i+1 < len(settings); i += 2 {
-		if name := strings.TrimPrefix(settings[i], "--"); name == "replicaof" {
+		if name := strings.TrimPrefix(settings[i], "--"); name == "replicaof" || name == "rename-command" { // of two words
 			fmt.Fprintln(&conf, name, settings[i+1])
 		} else {
 			fmt.Fprintf(&conf, "%s %q\n", name, settings[i+1])

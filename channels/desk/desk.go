@@ -506,8 +506,13 @@ func (d *Desk) functions() template.FuncMap {
 			}
 			return v
 		},
-		"carer":   func(p bot.Patient, id string) string { return d.Bot.CarerName(&p, id) },
-		"photo":   func(m bot.Media) string { name, _ := m.PhotoName(); return name },
+		"carer": func(p bot.Patient, id string) string { return d.Bot.CarerName(&p, id) },
+		"photo": func(m bot.Media) string {
+			if name, ours := m.PhotoName(); ours {
+				return name
+			}
+			return ""
+		},
 		"concept": func(id string) string { c, _ := d.Bot.Content().Lexicon().Concept(id); return c.Name },
 		"parts":   func(s string) int { return d.Segments(s) },
 		"iso":     func(t time.Time) string { return zone(t).Format(time.DateOnly) },
