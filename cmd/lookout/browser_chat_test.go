@@ -320,12 +320,12 @@ func TestChatPageInTwoTabs(t *testing.T) {
 	one := newBrowser(t).chatting(w, id, strings.TrimPrefix(w.url, "http://"))
 	two := one.another()
 	two.open(w.url + "/chat")
-	one.say("said in the first tab")
-	two.chatReads("said in the first tab")
-	two.say("and in the second")
-	one.chatReads("and in the second")
-	w.untilSaid(id, "and in the second")
-	if said := w.saidBy(id); said != "said in the first tab|and in the second" {
+	one.say("all well in the first tab")
+	two.chatReads("all well in the first tab")
+	two.say("all well in the second tab too")
+	one.chatReads("all well in the second tab too")
+	w.untilSaid(id, "all well in the second tab too")
+	if said := w.saidBy(id); said != "all well in the first tab|all well in the second tab too" {
 		t.Errorf("she has said %s", said)
 	}
 	// What she is in the middle of writing is there when the page is loaded anew.
@@ -338,7 +338,7 @@ func TestChatPageInTwoTabs(t *testing.T) {
 	one.click("form.leave button", "Leave this page")
 	two.chatReads("You are signed out")
 	two.sound("chat, signed out")
-	if left := js[string](two, shadow+".firstElementChild.innerText"); strings.Contains(left, "said in") {
+	if left := js[string](two, shadow+".firstElementChild.innerText"); strings.Contains(left, "all well in") {
 		t.Errorf("her words are still on the screen: %s", left)
 	}
 	two.do(chromedp.NavigateBack())
