@@ -242,8 +242,14 @@ func (r *run) enter(name string) {
 				r.broken()
 				return
 			}
-			if name = call.next; call.verb != "call" { // it was left for an aside
+			switch call.verb {
+			case "call":
+				name = call.next
+			case "ask", "wait": // it was left for an aside
 				name, r.again = call.name, true
+			default:
+				r.broken()
+				return
 			}
 		case "escalate":
 			r.do(Effect{Escalate: &Escalate{Level: st.level, Concern: st.concern, Reason: st.reason, Words: r.words}})

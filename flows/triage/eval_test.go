@@ -126,7 +126,7 @@ func TestTrainingIsRepeatable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lex, examples := shipped(t), labelledMessages(t, 400)
+	lex, examples := shipped(t), labelledMessages(t, 160)
 	tr := newTrainer(lex, examples, vectors)
 	on := all(len(examples))
 	var networks [members]*network
