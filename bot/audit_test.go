@@ -12,6 +12,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
+	"lookout/content"
 )
 
 // Whoever changes, adds or takes out an entry of the audit is found out, also when
@@ -23,7 +24,7 @@ func TestAuditIsChained(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lookout/content"
 	"lookout/flows"
 	"lookout/flows/triage"
 )
@@ -13,7 +14,7 @@ import (
 // store: her state decoded, her words read with the question, a step taken, the
 // state encoded; and the same without the reading.
 func BenchmarkTurnInMemory(b *testing.B) {
-	pack, err := embeddedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -19,13 +18,11 @@ import (
 
 var update = flag.Bool("update", false, "write what conversations are now into their files; read the difference before you commit it")
 
-var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
-
 // Every conversation of content/conversations goes as its file says: the same
 // texts, pages, rows and states, and none besides. The README there is the
 // contract of the format.
 func TestWholeConversations(t *testing.T) {
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +78,7 @@ func TestWholeConversations(t *testing.T) {
 // is played before it is deployed.
 func TestConversationsInMemory(t *testing.T) {
 	t.Parallel()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +131,7 @@ type world struct {
 
 func newWorld(t *testing.T, in rehearsal.Setting) *world {
 	t.Helper()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
+	"lookout/content"
 )
 
 // released is how many check-ins fall due in the same minute.
@@ -54,7 +55,7 @@ func cpu(b *testing.B) float64 {
 // (a record, three entries, a message) with nothing decided about them.
 func BenchmarkRelease(b *testing.B) {
 	ctx := context.Background()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
+	"lookout/content"
 )
 
 // People are erased when the service's years are over, and never one who is
@@ -69,7 +70,7 @@ func newBot(t *testing.T, at *time.Time, outlets map[string]bot.Outlet) (*bot.Bo
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

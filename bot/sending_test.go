@@ -3,7 +3,6 @@ package bot
 import (
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,11 +11,9 @@ import (
 	"lookout/content"
 )
 
-var embeddedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
-
 func pack(t testing.TB) *content.Pack {
 	t.Helper()
-	p, err := embeddedPack()
+	p, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +218,7 @@ func TestPlacesKeepTheRules(t *testing.T) {
 	})
 }
 
-func pack0() *content.Pack { p, _ := embeddedPack(); return p }
+func pack0() *content.Pack { p, _ := content.Shipped(); return p }
 
 // drawDay is a day of the next years, often near one that is not like the others.
 func drawDay(t *rapid.T, edges []string, label string) time.Time {

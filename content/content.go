@@ -22,6 +22,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"lookout/flows"
@@ -36,6 +37,9 @@ var embedded embed.FS
 
 // Embedded is the pack that comes with the program.
 func Embedded() fs.FS { return embedded }
+
+// Shipped is the embedded pack. It is loaded and checked once: no pack changes.
+var Shipped = sync.OnceValues(func() (*Pack, error) { return Load(embedded) })
 
 // Pack is a loaded pack. It never changes, and may be used by many goroutines.
 type Pack struct {

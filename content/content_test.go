@@ -3,16 +3,13 @@ package content
 import (
 	"bytes"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 )
 
-var loadShipped = sync.OnceValues(func() (*Pack, error) { return Load(Embedded()) })
-
 func shipped(t testing.TB) *Pack {
 	t.Helper()
-	p, err := loadShipped()
+	p, err := Shipped()
 	if err != nil {
 		t.Fatalf("the pack that is shipped has faults:\n%v", err)
 	}

@@ -3,7 +3,6 @@ package simulate
 import (
 	"encoding/json"
 	"runtime"
-	"sync"
 	"testing"
 	"time"
 	_ "time/tzdata"
@@ -14,12 +13,10 @@ import (
 	"lookout/content"
 )
 
-var shipped = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
-
 // team is a service with the shipped content, open Monday to Friday.
 func team(t testing.TB, nurses int) Config {
 	t.Helper()
-	pack, err := shipped()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,9 +24,6 @@ import (
 	"lookout/bot/sqlitestore"
 	"lookout/content"
 )
-
-// shippedPack loads the content once for all tests: to check it takes seconds under the race detector.
-var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
 
 const token = "a-token-for-tests-only"
 
@@ -56,7 +52,7 @@ func serve(t testing.TB) http.Handler {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
+	"lookout/content"
 	"lookout/flows/triage"
 )
 
@@ -28,7 +29,7 @@ func BenchmarkQueuePage(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer store.Close()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -23,9 +23,6 @@ import (
 	"lookout/content"
 )
 
-// shippedPack loads the content once for all tests: to check it takes seconds under the race detector.
-var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
-
 // sessions makes scs's memory store take contexts.
 type sessions struct{ *memstore.MemStore }
 
@@ -65,7 +62,7 @@ func newOffice(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

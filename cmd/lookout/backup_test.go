@@ -11,6 +11,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/storetest"
+	"lookout/content"
 )
 
 // A backup is made while lookout serves, from a file; another lookout is filled with it, on
@@ -30,7 +31,7 @@ func TestBackupAndRestore(t *testing.T) {
 	before.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	before.expect(mary, 0, "Any change in your chest")
 	// The content is large, and every lookout has it: without it the test takes a tenth of the time.
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

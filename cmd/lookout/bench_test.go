@@ -16,6 +16,7 @@ import (
 
 	"lookout/bot"
 	"lookout/channels/sms/standin"
+	"lookout/content"
 )
 
 // benchWorld is a lookout with a carrier, without the tests' turned clock.
@@ -34,7 +35,7 @@ func benchWorld(b *testing.B, people int) (*process, *standin.Carrier, []string)
 	s := &settings{Addr: addr, Store: "sqlite:" + filepath.Join(b.TempDir(), "lookout.db")}
 	s.Twilio.AccountSID, s.Twilio.AuthToken, s.Twilio.From, s.Twilio.APIURL, s.Twilio.PerSecond = carrier.SID, carrier.Token, ourNumber, twilio.URL, 100_000
 	s.defaults()
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -26,7 +26,7 @@ const embeddedPlace = "embedded"
 func packAt(place string) (*content.Pack, error) {
 	switch {
 	case place == "" || place == embeddedPlace:
-		return content.Load(content.Embedded())
+		return content.Shipped()
 	case strings.HasSuffix(place, ".zip"):
 		archive, err := os.ReadFile(place)
 		if err != nil {

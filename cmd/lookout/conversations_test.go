@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"lookout/bot/rehearsal"
+	"lookout/content"
 )
 
 var update = flag.Bool("update", false, "write what conversations are now into their files; read the difference before you commit it")
@@ -18,7 +19,7 @@ var update = flag.Bool("update", false, "write what conversations are now into t
 // Every conversation goes as its file says, and together they go every way of
 // every flow that is shipped.
 func TestConversations(t *testing.T) {
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

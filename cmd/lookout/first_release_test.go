@@ -15,6 +15,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/storetest"
+	"lookout/content"
 )
 
 // What the first release has written is opened by this one, and no talk is lost: Mary
@@ -60,7 +61,7 @@ func goesOnFromTheFirstRelease(t *testing.T, store string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

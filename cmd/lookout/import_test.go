@@ -7,6 +7,7 @@ import (
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
+	"lookout/content"
 )
 
 // Whatever file comes: each row is one that can be enrolled, or has a fault with its line.
@@ -20,7 +21,7 @@ func FuzzImport(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { store.Close() })
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -21,9 +21,6 @@ import (
 	"lookout/content"
 )
 
-// shippedPack loads the content once for all tests: to check it takes seconds under the race detector.
-var shippedPack = sync.OnceValues(func() (*content.Pack, error) { return content.Load(content.Embedded()) })
-
 const apiToken = "a-token-for-tests-only"
 
 // clock is a time that a test turns.
@@ -95,7 +92,7 @@ func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	if err := s.check(); err != nil {
 		t.Fatal(err)
 	}
-	pack, err := shippedPack()
+	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}

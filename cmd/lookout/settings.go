@@ -452,7 +452,7 @@ func (v *serviceSettings) rota(team *bot.Service, fault func(name, format string
 // pack loads the content of the settings.
 func (s *settings) pack() (*content.Pack, error) {
 	if s.Content == "" {
-		return content.Load(content.Embedded())
+		return content.Shipped()
 	}
 	if info, err := os.Stat(s.Content); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("content: %s is not a folder", s.Content)
