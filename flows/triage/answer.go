@@ -172,7 +172,7 @@ func (r *reader) yesNo() Answer {
 func (r *reader) more(i int) bool {
 	n := 0
 	for ; i < len(r.tokens); i++ {
-		if t := &r.tokens[i]; !t.light && !t.isNumber && r.phraseAt(i, r.lex.words.filler) == 0 && len(t.word) > 1 {
+		if t := &r.tokens[i]; !t.light && !t.isNumber && r.phraseAt(i, r.lex.words.filler) == 0 && !r.courtesy(i) && len(t.word) > 1 {
 			n++
 		}
 	}

@@ -502,8 +502,8 @@ func (r *reader) secondReading() (harmless bool) {
 	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
 		return false
 	}
-	if level == Routine && len(r.picked) > 0 && !r.out.Answer.More {
-		return false // an option asks for nothing
+	if bare := r.yesNo(); level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || bare.Kind == SaidNo && !bare.More) {
+		return false // an option asks for nothing, nor does a "no xx"
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")
 	rule := fmt.Sprintf("second reader: %s", level)
