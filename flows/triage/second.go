@@ -502,8 +502,8 @@ func (r *reader) secondReading() (harmless bool) {
 	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
 		return false
 	}
-	if bare := r.yesNo(); level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || bare.Kind == SaidNo && !bare.More) {
-		return false // an option asks for nothing, nor does a "no xx"
+	if bare := r.yesNo(); level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || !bare.More && (bare.Kind == SaidNo || bare.Kind == SaidYes && len(r.hints) == 0)) {
+		return false // an option asks for nothing, nor does a "no xx", nor a "yes" that is good news
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")
 	rule := fmt.Sprintf("second reader: %s", level)
