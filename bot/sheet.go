@@ -62,12 +62,12 @@ func (b *Bot) Sheet(key string, c *Case) (Sheet, error) {
 		}
 	}
 	add(&s.Who, "Name", p.Name())
-	add(&s.Who, "Born", longDay(p.BirthDate))
-	add(&s.Who, "NHS number", spaced(p.NHSNumber))
+	add(&s.Who, "Born", LongDay(p.BirthDate))
+	add(&s.Who, "NHS number", SpacedNHSNumber(p.NHSNumber))
 	add(&s.Who, "In follow-up with", service.Name)
-	add(&s.History, "Treatment ended", longDay(p.TreatmentEnded))
+	add(&s.History, "Treatment ended", LongDay(p.TreatmentEnded))
 	add(&s.History, "Side", x.Side)
-	add(&s.History, "Last operation", longDay(x.Surgery))
+	add(&s.History, "Last operation", LongDay(x.Surgery))
 	for _, yes := range []struct {
 		is    bool
 		words string
@@ -77,9 +77,9 @@ func (b *Bot) Sheet(key string, c *Case) (Sheet, error) {
 			add(&s.History, yes.words, "yes")
 		}
 	}
-	add(&s.History, "Last chemotherapy", longDay(x.LastChemo))
+	add(&s.History, "Last chemotherapy", LongDay(x.LastChemo))
 	add(&s.History, "Hormone tablets", x.Tablets)
-	add(&s.History, "Last mammogram", longDay(x.LastMammogram))
+	add(&s.History, "Last mammogram", LongDay(x.LastMammogram))
 	for _, e := range c.Past {
 		concept, ok := pack.Lexicon().Concept(e.Concept)
 		if ok && !e.Gone && concept.Level >= triage.Soon {
@@ -117,8 +117,8 @@ func (t Told) Since() string {
 	return words
 }
 
-// longDay writes a day as people do; "" stays "".
-func longDay(day string) string {
+// LongDay writes a day as people do; "" stays "".
+func LongDay(day string) string {
 	t, err := time.Parse(time.DateOnly, day)
 	if err != nil {
 		return day
@@ -126,8 +126,8 @@ func longDay(day string) string {
 	return t.Format("2 January 2006")
 }
 
-// spaced writes an NHS number as people read it.
-func spaced(n string) string {
+// SpacedNHSNumber writes an NHS number as people read it.
+func SpacedNHSNumber(n string) string {
 	if len(n) != 10 {
 		return n
 	}

@@ -36,3 +36,21 @@ func TestFaultsNameTheFileFromTheRoot(t *testing.T) {
 		}
 	}
 }
+
+// A talk finishes on the pack that it began with: what is shipped can be kept, and
+// brought back as it was.
+func TestShippedPackIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	pack := shipped(t)
+	archive, err := pack.Archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if 2*len(archive) > maxPack {
+		t.Errorf("the archive has %d bytes, and %d are taken: raise the bound before it is reached", len(archive), maxPack)
+	}
+	again, err := OpenArchive(archive)
+	if err != nil || again.Digest() != pack.Digest() {
+		t.Errorf("%v: it is another pack", err)
+	}
+}

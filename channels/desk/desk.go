@@ -476,7 +476,7 @@ func (d *Desk) functions() template.FuncMap {
 			return map[triage.Level]string{triage.Emergency: "red", triage.Urgent: "orange", triage.Soon: "blue"}[l]
 		},
 		"level":     levelName,
-		"nhs":       spaced,
+		"nhs":       bot.SpacedNHSNumber,
 		"bar":       bar,
 		"pledged":   func(state string) string { return stateWords[state] },
 		"sheetname": func(key string) string { s, _ := d.Bot.Content().Sheet(key, nil); return s.Title },
@@ -492,7 +492,7 @@ func (d *Desk) functions() template.FuncMap {
 			}
 			return age
 		},
-		"day":      longDay,
+		"day":      bot.LongDay,
 		"marked":   marked,
 		"clinical": func(r bot.Role) bool { return slices.Contains(clinical, r) },
 		"roles": func() []content.Choice {

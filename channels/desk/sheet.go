@@ -14,23 +14,6 @@ import (
 	"lookout/bot"
 )
 
-// longDay writes a day as people do; "" stays "".
-func longDay(day string) string {
-	t, err := time.Parse(time.DateOnly, day)
-	if err != nil {
-		return day
-	}
-	return t.Format("2 January 2006")
-}
-
-// spaced writes an NHS number as people read it.
-func spaced(n string) string {
-	if len(n) != 10 {
-		return n
-	}
-	return n[:3] + " " + n[3:6] + " " + n[6:]
-}
-
 // sheetPage shows a sheet, to be read and printed.
 func (d *Desk) sheetPage(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	c, s, err := d.openSheet(r, u, "read sheet: ")
