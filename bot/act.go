@@ -28,7 +28,10 @@ func (b *Bot) onRow(ctx context.Context, a Act, act func(t *turn, row *Row) erro
 	if a.By == "" {
 		return Row{}, &FieldError{"by", "is missing: say who acts"}
 	}
-	row, err := b.Row(ctx, a.Row)
+	row, err := b.store.Row(ctx, a.Row)
+	if err == nil && row.Service != b.service.ID && !b.canary(row.Service) {
+		err = ErrNotFound
+	}
 	if err != nil {
 		return Row{}, err
 	}

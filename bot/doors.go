@@ -26,6 +26,7 @@ type Inbound struct {
 	// Patient is set by a door that knows who writes (a chat session); else she is found by From.
 	Patient string
 	Carer   string    // of hers, who wrote it for her; "": she did. With Patient.
+	Swept   bool      // it did not come to the door: it was found in the carrier's log
 	At      time.Time // when the carrier had it; zero: now
 }
 

@@ -90,6 +90,9 @@ func (b *Bot) CheckEnrolment(e Enrolment) (Patient, error) {
 			fault("phone", "must be a mobile number in full, for example +447700900123")
 		}
 		p.Addresses = []Address{{Channel: "sms", At: e.Phone}}
+		if b.service.Canary.on() && p.Addresses[0] == b.service.Canary.From {
+			fault("phone", "is the service's own number for its daily test")
+		}
 	}
 	if !slices.Contains(locales, p.Locale) {
 		fault("locale", "must be one of "+strings.Join(locales, ", "))

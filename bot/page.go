@@ -25,7 +25,7 @@ const betweenRounds = time.Hour
 // emergency it goes on, round and round at any hour, until somebody takes the row
 // or answers.
 func (t *turn) page(row *Row, step int) {
-	duty := t.bot.ladder(t.ctx)
+	duty := t.ladder()
 	if len(duty) == 0 {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "nobody is on the paging list: set `duty` in the settings"})
 		return

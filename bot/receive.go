@@ -91,6 +91,9 @@ func (b *Bot) whoWrote(ctx context.Context, in Inbound) (who string, others []st
 	if in.Patient != "" {
 		return in.Patient, nil, nil
 	}
+	if c := b.service.Canary; c.on() && in.From == c.From {
+		return c.patient(b.service.ID), nil, nil
+	}
 	ids, err := b.store.PatientsAt(ctx, b.service.ID, in.From)
 	if err != nil {
 		return "", nil, fmt.Errorf("look up the sender: %w", err)
@@ -143,7 +146,11 @@ func (t *turn) receive(in Inbound) {
 	}
 	t.rec.Spoken, t.rec.Wrote = t.now, t.now
 	t.heardOn(in.From.Channel)
-	t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID})
+	came := Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID}
+	if in.Swept {
+		came.Why = "did not reach lookout when it was sent: found in the carrier's log"
+	}
+	t.entry(came)
 
 	reading, words := t.read(in)
 	t.remember(in, reading)

@@ -82,6 +82,14 @@ func (b *Bot) ladder(ctx context.Context) []Duty {
 	return b.service.Ladder(names)
 }
 
+// ladder is who is paged for the person of this turn: the daily test pages nobody.
+func (t *turn) ladder() []Duty {
+	if t.bot.canary(t.rec.Patient.Service) {
+		return []Duty{t.bot.service.Canary.duty()}
+	}
+	return t.bot.ladder(t.ctx)
+}
+
 // OnCallShift is one day of the rota.
 type OnCallShift struct {
 	Day     time.Time
@@ -252,6 +260,9 @@ func (b *Bot) unreachable(ctx context.Context, out Outgoing, duty Duty) error {
 // to any page.
 func (t *turn) pageLead(row *Row, why string) {
 	lead, ok := t.bot.service.LeadOn()
+	if t.bot.canary(row.Service) {
+		lead, ok = t.bot.service.Canary.duty(), true
+	}
 	if !ok {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: why + "; nobody is on the paging list: set `duty` in the settings"})
 		return

@@ -31,6 +31,7 @@ type Service struct {
 	// RowsPerNurse is how many new rows a day one nurse can answer. What is planned is
 	// spread so that no more are to be expected of it; 0: no limit.
 	RowsPerNurse float64
+	Canary       Canary
 	KeepYears    int // of silence after follow-up, until a person is erased; 0: nobody is
 }
 

@@ -74,6 +74,8 @@ type Bot interface {
 	Rota(ctx context.Context, days int) ([]bot.OnCallShift, error)
 	Cover(ctx context.Context, day time.Time, names []string) error
 	Reachable(ctx context.Context) ([]bot.Tested, error)
+	Proof(ctx context.Context) (bot.Proof, error)
+	Proofs(ctx context.Context) ([]bot.Run, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
 	Report(ctx context.Context, from, to time.Time) (bot.Report, error)
 	Figures(ctx context.Context, days int) (bot.Figures, error)
@@ -455,6 +457,13 @@ func (d *Desk) functions() template.FuncMap {
 		"clock":   func(t time.Time) string { return zone(t).Format("15:04") },
 		"seconds": func(t time.Time) string { return zone(t).Format("15:04:05") },
 		"when":    func(t time.Time) string { return zone(t).Format("Mon 2 Jan, 15:04") },
+		"proved": func(t time.Time) string { // the day only where it is another
+			if t, now := zone(t), d.now(); !t.Before(midnight(now, 0)) {
+				return "today " + t.Format("15:04")
+			}
+			return zone(t).Format("Mon 2 Jan, 15:04")
+		},
+		"stage":   func(s bot.Stage) string { return strings.ToUpper(string(s[:1])) + string(s[1:]) },
 		"concern": func(id string) string { return d.Bot.Content().ConcernLabel(id) },
 		"person":  func(email string) string { return d.person(context.Background(), email) },
 		"left": func(due time.Time) string {

@@ -109,7 +109,11 @@ func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	if err != nil {
 		return err
 	}
-	tag := listTag(views, rows, offered, looking)
+	proof, err := d.Bot.Proof(ctx)
+	if err != nil {
+		d.Log.Error("the daily test cannot be read", "err", err) // the queue is shown whatever is known of it
+	}
+	tag := listTag(views, rows, offered, looking, proof)
 	if r.Header.Get("X-Have") == tag { // the script asks whether anything has changed
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -122,7 +126,7 @@ func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
 		title = fmt.Sprintf("(%d emergency) The queue", emergencies)
 	}
 	d.show(w, r, http.StatusOK, "queue", view{"Title": title, "Tabs": views, "Rows": d.listed(rows, looking, u), "Emergencies": emergencies, "Tag": tag, "Here": tabs[here],
-		"Offered": offered, "Page": page, "Pages": pages, "Undo": d.undoable(r, u), "Next": d.Bot.Service().Hours.Next(now)})
+		"Offered": offered, "Page": page, "Pages": pages, "Undo": d.undoable(r, u), "Proof": proof, "Next": d.Bot.Service().Hours.Next(now)})
 	return nil
 }
 
@@ -148,8 +152,9 @@ func (d *Desk) listed(rows []bot.Row, looking map[string][]string, u bot.User) [
 }
 
 // listTag names what a list looks like, so that a script can ask whether it has changed.
-func listTag(views []tabView, rows, offered []bot.Row, looking map[string][]string) string {
+func listTag(views []tabView, rows, offered []bot.Row, looking map[string][]string, proof bot.Proof) string {
 	sum := newTag()
+	sum.add(proof.Proved.Unix(), proof.Warning())
 	for _, v := range views {
 		sum.add(v.Key, v.Count)
 	}

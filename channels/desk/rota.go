@@ -26,10 +26,18 @@ func (d *Desk) showRota(w http.ResponseWriter, r *http.Request, u bot.User, stat
 	if err != nil {
 		return err
 	}
+	proof, err := d.Bot.Proof(r.Context())
+	if err != nil {
+		return err
+	}
+	proofs, err := d.Bot.Proofs(r.Context())
+	if err != nil {
+		return err
+	}
 	if err := d.audit(r, u, "read rota", "", ""); err != nil {
 		return err
 	}
-	d.show(w, r, status, "rota", view{"Title": "Who is called", "Shifts": shifts, "Tested": tested, "Duty": d.Bot.Service().Duty, "Fault": fault})
+	d.show(w, r, status, "rota", view{"Proof": proof, "Proofs": proofs[:min(len(proofs), rotaDays)], "Stages": bot.Stages, "Title": "Who is called", "Shifts": shifts, "Tested": tested, "Duty": d.Bot.Service().Duty, "Fault": fault})
 	return nil
 }
 

@@ -60,6 +60,9 @@ func (d *Desk) events(w http.ResponseWriter, r *http.Request, u bot.User) error 
 			if !ok {
 				return nil
 			}
+			if hint.Service != "" && hint.Service != d.Bot.Service().ID {
+				continue // the daily test's
+			}
 			data, err := json.Marshal(map[string]any{"row": hint.Row, "level": hint.Level, "new": hint.New})
 			if err != nil {
 				return err

@@ -84,6 +84,11 @@ func (c *doctorCmd) Run(e *env) error {
 		report("twilio", c.twilio(e.ctx, s), "the account and the token are right")
 		report("clock", clockRight(e.ctx, s.Twilio.APIURL), "agrees with Twilio's within a minute")
 	}
+	if s.Canary.Phone == "" {
+		report("daily", nil, "no test: set canary.phone, and each morning the desk says that the whole path works (docs/operations.md)")
+	} else if _, err := s.canary(); err == nil {
+		report("daily", nil, "the whole path is tested at "+s.Canary.At+" by the "+s.Canary.Way)
+	}
 	if s.SMTP.Address != "" && len(s.mail().Check()) == 0 {
 		report("mail", mailProbe(e.ctx, s), "the mail server takes our sign-in")
 	}

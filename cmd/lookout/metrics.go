@@ -28,12 +28,13 @@ type metrics struct {
 
 // storeMetrics reads the store's counts at each scrape.
 type storeMetrics struct {
+	bot                                                          *bot.Bot
 	store                                                        bot.Store
 	now                                                          func() time.Time
 	rows, outgoing, wakes, patients, overdue, oldestOut, trusted *prometheus.Desc
 }
 
-func newMetrics(store bot.Store, now func() time.Time) *metrics {
+func newMetrics(b *bot.Bot, store bot.Store, now func() time.Time) *metrics {
 	m := &metrics{
 		now: now, last: make(map[string]time.Time),
 		well:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lookout_job_last_success_seconds", Help: "When a job last went well, in seconds since 1970."}, []string{"job"}),
@@ -46,8 +47,8 @@ func newMetrics(store bot.Store, now func() time.Time) *metrics {
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("lookout_"+name, help, labels, nil)
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, m.well, &storeMetrics{
-		store: store, now: now,
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, m.well, newCanaryMetrics(b), &storeMetrics{
+		bot: b, store: store, now: now,
 		rows:      describe("queue_rows", "Rows that are not closed.", "state", "level"),
 		outgoing:  describe("outgoing_messages", "Messages that are not settled."),
 		oldestOut: describe("outgoing_oldest_seconds", "Age of the oldest message that may leave."),
@@ -109,7 +110,7 @@ func (s *storeMetrics) Collect(to chan<- prometheus.Metric) {
 		trusted = 0
 	}
 	to <- prometheus.MustNewConstMetric(s.trusted, prometheus.GaugeValue, trusted)
-	st, err := s.store.Stats(ctx, now)
+	st, err := s.bot.Stats(ctx)
 	if err != nil {
 		to <- prometheus.NewInvalidMetric(s.patients, err)
 		return

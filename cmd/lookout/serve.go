@@ -101,8 +101,9 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	}
 	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux(), stopping: make(chan struct{}), grace: 9 * time.Second}
 	fail := func(err error) (*process, error) { return nil, errors.Join(err, store.Close()) }
-	p.twilio, err = sms.NewClient(sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
-		MessagingService: s.Twilio.MessagingServiceSID, APIURL: s.Twilio.APIURL, PublicURL: s.PublicURL}, nil)
+	account := sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
+		MessagingService: s.Twilio.MessagingServiceSID, APIURL: s.Twilio.APIURL, PublicURL: s.PublicURL, Canary: team.Canary.From.At}
+	p.twilio, err = sms.NewClient(account, nil)
 	if err != nil {
 		return fail(err)
 	}
@@ -121,13 +122,18 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if key, err := webhook.ParseKey(s.Webhook.Key); err == nil {
 		outlets[webhook.Channel] = bot.Outlet{Sender: webhook.New(key, time.Now), Lease: 30 * time.Second}
 	}
+	if team.Canary.From.At != "" {
+		if outlets[sms.CanaryChannel], err = s.canaryOutlet(account, team.Canary); err != nil {
+			return fail(err)
+		}
+	}
 	relay, _ := store.(bot.Relay) // a store that processes share is both
 	pace, _ := store.(bot.Pace)
 	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
 	if err != nil {
 		return fail(err)
 	}
-	p.metrics = newMetrics(store, now)
+	p.metrics = newMetrics(p.bot, store, now)
 	if err := p.routes(now); err != nil {
 		return fail(err)
 	}
@@ -139,7 +145,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 
 // routes is every address that lookout answers.
 func (p *process) routes(now func() time.Time) error {
-	webhooks := &sms.Webhooks{Bot: p.bot, Service: p.bot.Service().ID, AuthToken: p.settings.Twilio.AuthToken, PublicURL: p.settings.PublicURL, Now: now, Log: p.log}
+	webhooks := &sms.Webhooks{Bot: p.bot, Service: p.bot.Service().ID, AuthToken: p.settings.Twilio.AuthToken, PublicURL: p.settings.PublicURL, Canary: p.bot.Service().Canary.From.At, Now: now, Log: p.log}
 	webhooks.Register(p.mux) // POST /twilio/inbound, POST /twilio/status
 	api := &api.API{Bot: p.bot, Token: p.settings.APIToken, ParseNumber: sms.ParseNumber, Log: p.log}
 	api.Register(p.mux) // /api/v1/…, GET /openapi.json
@@ -176,6 +182,9 @@ func (p *process) routes(now func() time.Time) error {
 		fmt.Fprintln(w, encryption(p.store))
 		if accepted != "" {
 			fmt.Fprintln(w, accepted)
+		}
+		if proof := p.proof(ctx); proof != "" {
+			fmt.Fprintln(w, proof)
 		}
 	})
 	return nil
@@ -254,6 +263,10 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 	if p.settings.Watch.URL != "" {
 		more = append(more, scheduler.Job{Name: "watch", Every: "@every 1m", Why: "somebody outside must notice when lookout itself stands still",
 			Run: func(ctx context.Context) error { return p.report(ctx, now()) }})
+	}
+	if p.bot.Service().Canary.From.At != "" {
+		more = append(more, scheduler.Job{Name: "canary", Every: "@every 10s", Why: "once a day a text of nobody's proves that the whole path works, before anybody needs it",
+			Run: p.bot.CheckCanary})
 	}
 	return append(more, []scheduler.Job{
 		{Name: "wake", Every: "@every 1s", AtStart: true, Why: "check-ins, reminders, leases, promises and pages fall due by the clock",

@@ -50,11 +50,12 @@ type settings struct {
 		Password string `yaml:"password"`
 		From     string `yaml:"from"`
 	} `yaml:"smtp"`
-	Watch   watchSettings `yaml:"watch"`
-	Chat    chatSettings  `yaml:"chat"`
-	Desk    deskSettings  `yaml:"desk"`
-	OIDC    oidcSettings  `yaml:"oidc"`
-	Webhook struct {      // pages to another system
+	Watch   watchSettings  `yaml:"watch"`
+	Canary  canarySettings `yaml:"canary"`
+	Chat    chatSettings   `yaml:"chat"`
+	Desk    deskSettings   `yaml:"desk"`
+	OIDC    oidcSettings   `yaml:"oidc"`
+	Webhook struct {       // pages to another system
 		Key string `yaml:"key"`
 	} `yaml:"webhook"`
 	CallList callListSettings `yaml:"call_list"`
@@ -108,7 +109,7 @@ func (s *settings) variables() map[string]*string {
 	return map[string]*string{
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_KEYSET_FILE": &s.KeysetFile, "LOOKOUT_KEYSET": &s.keyset,
-		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
+		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CANARY_PHONE": &s.Canary.Phone, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
 		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
@@ -198,6 +199,8 @@ func (s *settings) defaults() {
 	if s.CallList.Keep == 0 {
 		s.CallList.Keep = 48
 	}
+	fill(&s.Canary.Way, byCarrier)
+	fill(&s.Canary.At, "07:30")
 	v := &s.Service
 	fill(&v.ID, "anytown")
 	fill(&v.Name, unnamed)
@@ -264,7 +267,8 @@ func (s *settings) check() error {
 	} else if s.SMTP.User != "" || s.SMTP.Password != "" || s.SMTP.From != "" || s.SMTP.Security != "" {
 		fault("smtp.address", "is missing, though other settings of smtp are there: write it like smtp.example.nhs.uk:587")
 	}
-	faults = append(faults, s.Watch.check(), s.Chat.check(), s.Desk.check(), s.OIDC.check(), s.CallList.check())
+	_, canary := s.canary()
+	faults = append(faults, canary, s.Watch.check(), s.Chat.check(), s.Desk.check(), s.OIDC.check(), s.CallList.check())
 	if _, err := webhook.ParseKey(s.Webhook.Key); s.Webhook.Key != "" && err != nil {
 		fault("webhook.key", "%v", err)
 	}
@@ -383,6 +387,7 @@ func (s *settings) team(pack *content.Pack) (*bot.Service, error) {
 		team.Duty = append(team.Duty, duty)
 	}
 	v.onCall(team, fault)
+	team.Canary, _ = s.canary() // check has told its faults
 	return team, errors.Join(faults...)
 }
 

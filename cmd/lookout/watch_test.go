@@ -44,7 +44,8 @@ func TestTheWatchHearsWhileAllIsWell(t *testing.T) {
 // Every alert and every panel is about a metric that there is, every alert names a
 // heading of the runbook, and every job that an alert waits for.
 func TestAlertRules(t *testing.T) {
-	w := newWorld(t)
+	w := canaryWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "lookout.db"))
+	w.follow(w.process.bot)
 	w.call("GET", "/api/v1/queue?state=open", "", 200)
 	families, err := w.process.metrics.registry.Gather()
 	if err != nil {

@@ -57,6 +57,9 @@ type Carrier struct {
 	SID, Token string
 	// Product is the address of our own webhooks; empty: they are not called.
 	Product string
+	// Numbers are those of the account: a text from one to another comes back in, as with
+	// Twilio. The webhook of the first is ours; the others have none.
+	Numbers []string
 	// Receipts says whether delivery receipts are sent.
 	Receipts bool
 	// Now gives the time, so that a demo's clock can be turned.
@@ -412,6 +415,17 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	kept := c.keep(m)
+	if at := slices.Index(c.Numbers, m.To); at >= 0 {
+		c.calls(1)
+		go func() {
+			defer c.calls(-1)
+			if at > 0 {
+				c.Lose(m.From, m.To, m.Body)
+				return
+			}
+			c.Reply(m.From, m.To, m.Body)
+		}()
+	}
 	if c.Receipts {
 		c.calls(1)
 		go func() {
