@@ -127,6 +127,13 @@ type Desk struct {
 	attempts   attempts
 	nobody     string             // a password hash that nothing matches
 	passkeys   *webauthn.WebAuthn // nil where there can be none
+	glances    rounds[glanceKey, *glance]
+}
+
+// glanceKey is one page of one view of the queue; of whom, where each has her own.
+type glanceKey struct {
+	tab, page int
+	of        string
 }
 
 // New makes the desk. Its templates are checked here.

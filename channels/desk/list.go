@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"html/template"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"lookout/bot"
@@ -20,6 +23,7 @@ const pageSize = 50
 type tab struct {
 	Key, Label, Empty string
 	filter            func(now time.Time, u bot.User) bot.QueueFilter
+	hers              bool // each member of the team has one of her own
 }
 
 // tabs are the views of the queue, in the order in which they are shown. The days
@@ -27,21 +31,21 @@ type tab struct {
 var tabs = []tab{
 	{"now", "To do now", "Nothing needs you now.", func(now time.Time, _ bot.User) bot.QueueFilter {
 		return bot.QueueFilter{States: []bot.RowState{bot.Open}, DueBefore: midnight(now, 1)}
-	}},
+	}, false},
 	{"today", "Today", "Nothing is due today.", func(now time.Time, _ bot.User) bot.QueueFilter {
 		return bot.QueueFilter{DueBefore: midnight(now, 1)}
-	}},
+	}, false},
 	{"week", "This week", "Nothing is due this week.", func(now time.Time, _ bot.User) bot.QueueFilter {
 		return bot.QueueFilter{DueBefore: midnight(now, 7)}
-	}},
-	{"mine", "Mine", "You hold no row.", func(_ time.Time, u bot.User) bot.QueueFilter { return bot.QueueFilter{Holder: u.Email} }},
+	}, false},
+	{"mine", "Mine", "You hold no row.", func(_ time.Time, u bot.User) bot.QueueFilter { return bot.QueueFilter{Holder: u.Email} }, true},
 	{"waiting", "Put off", "No row is put off.", func(time.Time, bot.User) bot.QueueFilter {
 		return bot.QueueFilter{States: []bot.RowState{bot.Snoozed}}
-	}},
+	}, false},
 	{"done", "Done today", "Nothing was closed today yet.", func(now time.Time, _ bot.User) bot.QueueFilter {
 		return bot.QueueFilter{States: []bot.RowState{bot.Closed}, ClosedSince: midnight(now, 0)}
-	}},
-	{"all", "All open", "Nothing here needs you now.", func(time.Time, bot.User) bot.QueueFilter { return bot.QueueFilter{} }},
+	}, false},
+	{"all", "All open", "Nothing here needs you now.", func(time.Time, bot.User) bot.QueueFilter { return bot.QueueFilter{} }, false},
 }
 
 // midnight is the beginning of the day so many days after now's.
@@ -66,54 +70,136 @@ type listRow struct {
 	SameName bool     // another row on the page is of somebody of that name
 }
 
-// queue is the list: most dangerous first, then least time left.
+// glance is what was read of the queue at one moment, for everybody who asked for the
+// same view of it: what differs from one to the other is made of it.
+type glance struct {
+	tab         int
+	counts      []int // of each tab; -1: it is hers, see hers
+	page, pages int
+	rows        []bot.Row
+	emergencies int
+	claimed     []bot.Row // by anybody, at most [mostClaimed]
+	looking     map[string][]string
+	proof       bot.Proof
+	drawn       map[string]template.HTML // the rows, by whose own looking is left out; "": nobody's
+	drawing     sync.Mutex
+}
+
+// mostClaimed bounds how many rows that are taken a list knows of.
+const mostClaimed = 500
+
+// glance reads one page of one view.
+func (d *Desk) glance(ctx context.Context, here, page int, u bot.User) (*glance, error) {
+	now := d.now()
+	g := &glance{tab: here, counts: make([]int, len(tabs)), drawn: map[string]template.HTML{}}
+	var err error
+	if g.claimed, err = d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Claimed}, Limit: mostClaimed}); err != nil {
+		return nil, err
+	}
+	for i, t := range tabs {
+		if t.hers && i != here {
+			g.counts[i] = -1
+			continue
+		}
+		if g.counts[i], err = d.Bot.Count(ctx, t.filter(now, u)); err != nil {
+			return nil, err
+		}
+	}
+	g.pages = (g.counts[here] + pageSize - 1) / pageSize
+	g.page = max(1, min(page, g.pages))
+	filter := tabs[here].filter(now, u)
+	filter.Limit, filter.Skip = pageSize, (g.page-1)*pageSize
+	if g.rows, err = d.Bot.Queue(ctx, filter); err != nil {
+		return nil, err
+	}
+	top, err := d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Open}, Limit: pageSize})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range top {
+		if row.Level == triage.Emergency {
+			g.emergencies++
+		}
+	}
+	if g.proof, err = d.Bot.Proof(ctx); err != nil {
+		d.Log.Error("the daily test cannot be read", "err", err) // the queue is shown whatever is known of it
+	}
+	g.looking, err = d.Bot.Looking(ctx)
+	return g, err
+}
+
+// views are the tabs as one member of the team has them.
+func (d *Desk) views(ctx context.Context, g *glance, u bot.User) ([]tabView, error) {
+	views := make([]tabView, len(tabs))
+	for i, t := range tabs {
+		views[i] = tabView{t, g.counts[i], i == g.tab}
+		switch {
+		case views[i].Count >= 0:
+		case len(g.claimed) < mostClaimed:
+			views[i].Count = 0
+			for _, row := range g.claimed {
+				if row.ClaimedBy == u.Email {
+					views[i].Count++
+				}
+			}
+		default:
+			var err error
+			if views[i].Count, err = d.Bot.Count(ctx, t.filter(d.now(), u)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return views, nil
+}
+
+// draw gives the rows of a glance as they stand in the page, drawn once for all for
+// whom they look the same.
+func (d *Desk) draw(g *glance, u bot.User) (template.HTML, error) {
+	whose := ""
+	for _, r := range g.rows {
+		if slices.Contains(g.looking[r.ID], u.Email) {
+			whose = u.Email
+		}
+	}
+	g.drawing.Lock()
+	defer g.drawing.Unlock()
+	if html, ok := g.drawn[whose]; ok {
+		return html, nil
+	}
+	var b strings.Builder
+	err := d.pages.ExecuteTemplate(&b, "rows", view{"Rows": d.listed(g.rows, g.looking, u), "Here": tabs[g.tab]})
+	g.drawn[whose] = template.HTML(b.String()) // a template has escaped it
+	return g.drawn[whose], err
+}
+
+// queue is the list: most dangerous first, then least time left. Whoever asks at the
+// same moment shares one reading of the store; each has her own entry in the audit.
 func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	ctx, now := r.Context(), d.now()
+	ctx := r.Context()
 	here := slices.IndexFunc(tabs, func(t tab) bool { return t.Key == r.URL.Query().Get("show") })
 	if here < 0 {
 		here = len(tabs) - 1
 	}
-	views := make([]tabView, len(tabs))
-	for i, t := range tabs {
-		n, err := d.Bot.Count(ctx, t.filter(now, u))
-		if err != nil {
-			return err
-		}
-		views[i] = tabView{t, n, i == here}
-	}
 	page, _ := strconv.Atoi(r.URL.Query().Get("page"))
-	pages := (views[here].Count + pageSize - 1) / pageSize
-	page = max(1, min(page, pages))
-	filter := tabs[here].filter(now, u)
-	filter.Limit, filter.Skip = pageSize, (page-1)*pageSize
-	rows, err := d.Bot.Queue(ctx, filter)
+	key := glanceKey{tab: here, page: max(1, page)}
+	if tabs[here].hers {
+		key.of = u.Email
+	}
+	g, err := d.glances.get(ctx, key, func(ctx context.Context) (*glance, error) { return d.glance(ctx, here, page, u) })
 	if err != nil {
 		return err
 	}
-	top, err := d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Open}, Limit: pageSize})
+	views, err := d.views(ctx, g, u)
 	if err != nil {
 		return err
 	}
-	emergencies := 0
-	for _, row := range top {
-		if row.Level == triage.Emergency {
-			emergencies++
+	var offered []bot.Row
+	for _, row := range g.claimed {
+		if row.OfferedTo == u.Email {
+			offered = append(offered, row)
 		}
 	}
-	claimed, err := d.Bot.Queue(ctx, bot.QueueFilter{States: []bot.RowState{bot.Claimed}})
-	if err != nil {
-		return err
-	}
-	offered := slices.DeleteFunc(claimed, func(x bot.Row) bool { return x.OfferedTo != u.Email })
-	looking, err := d.Bot.Looking(ctx)
-	if err != nil {
-		return err
-	}
-	proof, err := d.Bot.Proof(ctx)
-	if err != nil {
-		d.Log.Error("the daily test cannot be read", "err", err) // the queue is shown whatever is known of it
-	}
-	tag := listTag(views, rows, offered, looking, proof)
+	tag := listTag(views, g.rows, offered, g.looking, g.proof)
 	if r.Header.Get("X-Have") == tag { // the script asks whether anything has changed
 		w.WriteHeader(http.StatusNoContent)
 		return nil
@@ -122,11 +208,17 @@ func (d *Desk) queue(w http.ResponseWriter, r *http.Request, u bot.User) error {
 		return err
 	}
 	title := "The queue"
-	if emergencies > 0 {
-		title = fmt.Sprintf("(%d emergency) The queue", emergencies)
+	if g.emergencies > 0 {
+		title = fmt.Sprintf("(%d emergency) The queue", g.emergencies)
 	}
-	d.show(w, r, http.StatusOK, "queue", view{"Title": title, "Tabs": views, "Rows": d.listed(rows, looking, u), "Emergencies": emergencies, "Tag": tag, "Here": tabs[here],
-		"Offered": offered, "Page": page, "Pages": pages, "Undo": d.undoable(r, u), "Proof": proof, "Next": d.Bot.Service().Hours.Next(now)})
+	v := view{"Title": title, "Tabs": views, "Rows": template.HTML(""), "Emergencies": g.emergencies, "Tag": tag, "Here": tabs[here],
+		"Offered": offered, "Page": g.page, "Pages": g.pages, "Undo": d.undoable(r, u), "Proof": g.proof, "Next": d.Bot.Service().Hours.Next(d.now())}
+	if len(g.rows) > 0 {
+		if v["Rows"], err = d.draw(g, u); err != nil {
+			return err
+		}
+	}
+	d.show(w, r, http.StatusOK, "queue", v)
 	return nil
 }
 

@@ -26,11 +26,11 @@ const patience = time.Minute
 
 // browser is a headless Chromium of its own, with an empty profile.
 type browser struct {
-	*testing.T
+	testing.TB
 	ctx context.Context
 }
 
-func newBrowser(t *testing.T) *browser {
+func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -58,7 +58,7 @@ var refused = regexp.MustCompile(`status of 4(0[1349]|22) `)
 // console, a violated content policy among it, fails the test; that a sign-in, a
 // row or an act was refused is no complaint of the page's.
 type tab struct {
-	*testing.T
+	testing.TB
 	ctx  context.Context
 	mu   sync.Mutex
 	deaf bool // complaints are expected: the test has cut the connection
@@ -72,13 +72,13 @@ func (b *browser) tab() *tab {
 // another is a second tab with the same cookies.
 func (t *tab) another() *tab {
 	t.Helper()
-	return (&browser{t.T, t.ctx}).tabIn(t.ctx)
+	return (&browser{t.TB, t.ctx}).tabIn(t.ctx)
 }
 
 func (b *browser) tabIn(in context.Context, options ...chromedp.ContextOption) *tab {
 	b.Helper()
 	ctx, cancel := chromedp.NewContext(in, options...)
-	t := &tab{T: b.T, ctx: ctx}
+	t := &tab{TB: b.TB, ctx: ctx}
 	b.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		b.Fatal(err)
