@@ -43,6 +43,9 @@ func TestManyShareOneReading(t *testing.T) {
 		all.Wait()
 		ask(t.Context(), 0, true) // the third fails
 		ask(t.Context(), 4, false)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if reads != 4 || len(r.at) != 0 {
 			t.Errorf("%d readings for 204 questions, %d are still kept", reads, len(r.at))
 		}
