@@ -62,7 +62,7 @@ func (t *turn) sayLink() {
 	}
 	if err != nil {
 		t.entry(Entry{Kind: EntryOut, TextID: "link.chat", Why: "not sent: the link could not be kept"})
-		t.bot.log.Error("link could not be kept", "patient", t.rec.Patient.ID, "err", err)
+		t.bot.log.ErrorContext(t.ctx, "link could not be kept", "patient", t.rec.Patient.ID, "err", err)
 		return
 	}
 	t.say("link.chat", map[string]string{"link": t.bot.linkBase + "/chat?k=" + token}, PriorityReply)

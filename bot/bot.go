@@ -28,6 +28,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"lookout/content"
@@ -45,6 +46,7 @@ type Bot struct {
 	idKey    []byte
 	random   io.Reader
 	content  *content.Pack
+	tracer   trace.Tracer // nil: there are no traces
 
 	packsMu sync.Mutex
 	packs   map[string]*content.Pack // by digest, the current one too
@@ -74,6 +76,8 @@ type Config struct {
 	// sending hours comes from their id, so that who gives a seeded source sees the
 	// same texts at the same minutes.
 	Random io.Reader
+	// Tracer takes the spans of what is done; nil: there are none, and none cost anything.
+	Tracer trace.Tracer
 }
 
 // Outlet is how messages of one channel leave.
@@ -112,6 +116,7 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		outlets: make(map[string]*outlet, len(c.Outlets)),
 		relay:   c.Relay,
 		pace:    c.Pace,
+		tracer:  c.Tracer,
 		kicked:  make(chan struct{}, 1),
 	}
 	if b.now == nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 )
 
@@ -188,7 +190,17 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until 
 
 // sendOne sends one message, after asking the carrier's log when an earlier try
 // may have gone.
-func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.Time) result {
+func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.Time) (r result) {
+	ctx, span := b.span(b.following(ctx, &out), "send", trace.WithSpanKind(trace.SpanKindProducer))
+	tag(span, "channel", out.To.Channel)
+	count(span, "attempt", out.Attempts)
+	defer func() {
+		if r.class != "" && span.IsRecording() {
+			span.SetStatus(codes.Error, string(r.class))
+		}
+		tag(span, "state", string(r.what.State))
+		span.End()
+	}()
 	s := Settlement{ID: out.ID, Fence: out.Fence, At: b.now()}
 	finder, canFind := o.Sender.(Finder)
 	if out.Unsettled && canFind { // before all else: what may have gone is not taken back
@@ -219,13 +231,13 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 		return result{out: out, what: s}
 	}
 	if out.Unsettled {
-		b.log.Warn("sending again a message whose first send was never settled", "message", out.ID, "attempt", out.Attempts, "carrier_asked", canFind)
+		b.log.WarnContext(ctx, "sending again a message whose first send was never settled", "message", out.ID, "attempt", out.Attempts, "carrier_asked", canFind)
 	}
 	if now := b.now(); !time.Now().Before(until) || !now.Before(out.LeaseUntil) {
 		// Another may have it by now, and send it. If nobody has, this claim still
 		// counts, and puts it back.
 		s.State, s.RetryAt, s.Unsettled = OutPending, now, out.Unsettled
-		b.log.Warn("a claim of a message ran out before it was sent", "message", out.ID, "attempt", out.Attempts)
+		b.log.WarnContext(ctx, "a claim of a message ran out before it was sent", "message", out.ID, "attempt", out.Attempts)
 		return result{out: out, what: s}
 	}
 	taken, err := o.Sender.Send(ctx, out)
@@ -253,7 +265,7 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 	case SendRefused, SendOptedOut:
 		s.State = OutFailed
 	}
-	b.log.Warn("a message did not go", "message", out.ID, "class", failed.Class, "code", failed.Code, "attempt", out.Attempts)
+	b.log.WarnContext(ctx, "a message did not go", "message", out.ID, "class", failed.Class, "code", failed.Code, "attempt", out.Attempts)
 	obstacle := failed.Obstacle
 	if failed.Class == SendOptedOut {
 		obstacle = ObstacleOptedOut
@@ -304,7 +316,7 @@ func backoff(attempts int) time.Duration {
 
 // DeliveryReceipt takes in a carrier's later word on a message. It may come
 // twice, late, or out of order. [ErrNotFound]: it is about no message of ours.
-func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) error {
+func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) (err error) {
 	out, err := b.store.Outgoing(ctx, r.Outgoing)
 	if errors.Is(err, ErrNotFound) && r.CarrierID != "" {
 		out, err = b.store.OutgoingByCarrier(ctx, r.CarrierID)
@@ -312,6 +324,12 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) error {
 	if err != nil {
 		return fmt.Errorf("delivery receipt: %w", err)
 	}
+	// It belongs to what the message was sent for, and only came by the webhook.
+	came := trace.LinkFromContext(ctx)
+	ctx, span := b.span(b.following(ctx, &out), "receipt", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(came))
+	tag(span, "state", string(r.State))
+	tag(span, "code", r.Code)
+	defer func() { done(span, err) }()
 	if r.At.IsZero() {
 		r.At = b.now()
 	}

@@ -161,7 +161,7 @@ func (b *Bot) nothingPaged(ctx context.Context, in Inbound, duty Duty) error {
 func (t *turn) answerNurse(id string, to Address, vars map[string]string) {
 	text, err := t.bot.content.Text(id, "en-GB", "page", vars)
 	if err != nil {
-		t.bot.log.Error("text could not be made", "text", id)
+		t.bot.log.ErrorContext(t.ctx, "text could not be made", "text", id)
 		return
 	}
 	out := t.outgoing(to, text, PriorityPage)

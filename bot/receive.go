@@ -28,7 +28,10 @@ const maxText = 16 << 10
 // is stored, with its reading, its queue row and its reply; so too when the
 // same message had come before. [ErrInvalid]: it lacks an id or a sender.
 // Any other error: nothing was kept, hand it in again.
-func (b *Bot) Receive(ctx context.Context, in Inbound) error {
+func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
+	ctx, span := b.span(ctx, "receive")
+	tag(span, "channel", in.From.Channel)
+	defer func() { done(span, err) }()
 	if in.CarrierID == "" {
 		return &FieldError{"message id", "is missing: without it a message that comes twice would count twice"}
 	}

@@ -367,6 +367,7 @@ type Outgoing struct {
 	NotBefore time.Time `json:"not_before,omitzero"`
 	NotAfter  time.Time `json:"not_after,omitzero"` // stale after this: cancelled, with a reason, instead of sent
 	CreatedAt time.Time `json:"created_at"`
+	Trace     string    `json:"trace,omitempty"` // the span of the turn that made it, where turns are traced
 
 	State      OutState  `json:"state"`
 	Attempts   int       `json:"attempts,omitempty"` // how many times it was claimed

@@ -77,7 +77,7 @@ func (b *Bot) onCall(ctx context.Context, day time.Time) (names []string, covere
 func (b *Bot) ladder(ctx context.Context) []Duty {
 	names, _, err := b.onCall(ctx, b.service.OnCallDay(b.now()))
 	if err != nil {
-		b.log.Error("who covers today cannot be read: the paging list is called in its own order", "err", err)
+		b.log.ErrorContext(ctx, "who covers today cannot be read: the paging list is called in its own order", "err", err)
 	}
 	return b.service.Ladder(names)
 }

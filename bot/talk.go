@@ -17,7 +17,7 @@ func (t *turn) step(e flows.Event) {
 	state, effects, err := flows.Step(t.pack.Program(), t.rec.Talk, e, t.facts())
 	if err != nil {
 		t.entry(Entry{Kind: EntryFlow, Why: "the talk could not go on: " + err.Error()})
-		t.bot.log.Error("talk could not go on", "patient", t.rec.Patient.ID, "flow", t.rec.Talk.Flow, "err", err)
+		t.bot.log.ErrorContext(t.ctx, "talk could not go on", "patient", t.rec.Patient.ID, "flow", t.rec.Talk.Flow, "err", err)
 		return
 	}
 	if state.Active() && state.Pack == "" {

@@ -24,6 +24,7 @@ type turn struct {
 	hints  []Hint
 	says   []saying // texts to her, in order, that are not put into messages yet
 	via    string   // the channel that they go by; "": see channel
+	span   string   // of this turn, for the messages that it makes
 	// unasked says that we begin: what is said now is not an answer to her.
 	unasked  bool
 	released int            // rows to be expected of what this turn sends, in thousandths
@@ -50,8 +51,12 @@ var errNothing = errors.New("nothing to do")
 // turn loads a patient, lets decide fill the change, and commits it, taking the
 // turn again when the record has moved on. create makes the record of somebody
 // who is not there; nil: ErrNotFound. A duplicate is success.
-func (b *Bot) turn(ctx context.Context, patient, key string, create func() Record, decide func(*turn) error) error {
-	for range maxTries {
+func (b *Bot) turn(ctx context.Context, patient, key string, create func() Record, decide func(*turn) error) (err error) {
+	ctx, span := b.span(ctx, "turn")
+	tag(span, "event", eventOf(key))
+	defer func() { done(span, err) }()
+	for try := range maxTries {
+		count(span, "tries", try+1)
 		rec, err := b.store.Load(ctx, patient)
 		if errors.Is(err, ErrNotFound) && create != nil {
 			rec, err = create(), nil
@@ -59,7 +64,7 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 		if err != nil {
 			return fmt.Errorf("load: %w", err)
 		}
-		t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
+		t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content, span: spanOf(span)}
 		t.change = Change{Key: key, Base: rec.Version}
 		if rec.Talk.Active() && rec.Talk.Pack != b.content.Digest() {
 			if t.pack, err = b.pack(ctx, rec.Talk.Pack); err != nil {
@@ -79,7 +84,9 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 		}
 		t.flush()
 		t.change.Record = rec
-		err = b.store.Commit(ctx, t.change)
+		committing, commit := b.span(ctx, "commit")
+		err = b.store.Commit(committing, t.change)
+		done(commit, err)
 		switch {
 		case err == nil:
 			b.after(t)
@@ -140,7 +147,7 @@ func (t *turn) sayFrom(pack *content.Pack, id string, priority Priority, vars fu
 		text, err := t.render(pack, id, locale, vars(locale))
 		if err != nil {
 			t.entry(Entry{Kind: EntryOut, TextID: id, Why: "not sent: the text could not be made: " + err.Error()})
-			t.bot.log.Error("text could not be made", "text", id, "patient", t.rec.Patient.ID)
+			t.bot.log.ErrorContext(t.ctx, "text could not be made", "text", id, "patient", t.rec.Patient.ID)
 			return
 		}
 		t.says = append(t.says, saying{text: text, id: id, locale: locale, priority: priority})
@@ -253,7 +260,7 @@ func (t *turn) outgoing(to Address, text string, priority Priority) Outgoing {
 	return Outgoing{
 		ID:      fmt.Sprintf("%s-m%d", t.rec.Patient.ID, t.rec.NextOut),
 		Service: t.rec.Patient.Service, Patient: t.rec.Patient.ID, To: to, Text: text,
-		Priority: priority, CreatedAt: t.now, State: OutPending,
+		Priority: priority, CreatedAt: t.now, Trace: t.span, State: OutPending,
 	}
 }
 

@@ -81,7 +81,9 @@ func atOnce(n int, do func(i int)) {
 }
 
 // wakePatient does what is due for one patient, in one turn.
-func (b *Bot) wakePatient(ctx context.Context, patient string) error {
+func (b *Bot) wakePatient(ctx context.Context, patient string) (err error) {
+	ctx, span := b.span(ctx, "wake")
+	defer func() { done(span, err) }()
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
 		due := t.wakes()
 		if len(due) == 0 {
@@ -93,6 +95,7 @@ func (b *Bot) wakePatient(ctx context.Context, patient string) error {
 		t.unasked = true
 		for _, w := range due {
 			t.unwake(w.Key)
+			tag(span, "wake."+string(w.Kind), "due")
 			t.handle(w)
 		}
 		return nil

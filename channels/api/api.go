@@ -154,7 +154,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", "2")
 	}
 	if p.Status >= 500 && r.Context().Err() == nil { // who has gone away wants no answer
-		a.Log.Error("api request failed", "method", r.Method, "route", r.Pattern, "err", err)
+		a.Log.ErrorContext(r.Context(), "api request failed", "method", r.Method, "route", r.Pattern, "err", err)
 	}
 	p.Type = "about:blank"
 	w.Header().Set("Content-Type", "application/problem+json")

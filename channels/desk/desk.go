@@ -403,7 +403,7 @@ func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name str
 	}
 	var b strings.Builder
 	if err := d.pages.ExecuteTemplate(&b, name, v); err != nil {
-		d.Log.Error("a page could not be made", "page", name, "err", err)
+		d.Log.ErrorContext(r.Context(), "a page could not be made", "page", name, "err", err)
 		http.Error(w, "This page could not be made. Nothing was lost: go back and try again.", http.StatusInternalServerError)
 		return
 	}
@@ -433,7 +433,7 @@ func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title, text = http.StatusServiceUnavailable, "Not available just now", "Nothing was changed. Try again in a moment; if it stays so, use the printed call list."
 	}
 	if status >= 500 && r.Context().Err() == nil { // who has gone away wants no answer
-		d.Log.Error("desk request failed", "route", r.Pattern, "err", err)
+		d.Log.ErrorContext(r.Context(), "desk request failed", "route", r.Pattern, "err", err)
 	}
 	row := r.PathValue("id")
 	if status == http.StatusNotFound || !strings.Contains(r.Pattern, "/rows/") {

@@ -110,7 +110,7 @@ func (d *Desk) public(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, bot.ErrNotFound):
 		d.show(w, r, http.StatusNotFound, "pledge", view{"Title": "You said, we did", "Pledge": p})
 	case err != nil:
-		d.Log.Error("the pledge cannot be shown", "err", err)
+		d.Log.ErrorContext(r.Context(), "the pledge cannot be shown", "err", err)
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "This page cannot be shown just now. Try again in a moment.", http.StatusServiceUnavailable)
 	default:

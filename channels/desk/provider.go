@@ -90,7 +90,7 @@ func (d *Desk) toProvider(w http.ResponseWriter, r *http.Request) {
 	}
 	p, err := d.Provider.discover(r.Context())
 	if err != nil {
-		d.Log.Error("sign-in by the provider failed", "err", err)
+		d.Log.ErrorContext(r.Context(), "sign-in by the provider failed", "err", err)
 		d.notIn(w, r, http.StatusServiceUnavailable, next, d.Provider.Name+" does not answer just now. Try again in a moment.")
 		return
 	}
@@ -125,7 +125,7 @@ func (d *Desk) fromProvider(w http.ResponseWriter, r *http.Request) {
 	}
 	who, err := d.vouched(r.Context(), query.Get("code"), kept["nonce"], kept["verifier"])
 	if err != nil {
-		d.Log.Error("sign-in by the provider failed", "err", err)
+		d.Log.ErrorContext(r.Context(), "sign-in by the provider failed", "err", err)
 		d.notIn(w, r, http.StatusBadGateway, kept["next"], "The answer of "+name+" cannot be used. Try again; if it stays so, tell whoever runs lookout in your team.")
 		return
 	}

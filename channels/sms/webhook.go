@@ -65,7 +65,7 @@ func (h *Webhooks) form(w http.ResponseWriter, r *http.Request) (ok bool) {
 	validator := client.NewRequestValidator(h.AuthToken)
 	// The signature covers the address with its query, as Twilio called it.
 	if !validator.Validate(h.PublicURL+r.URL.RequestURI(), params, r.Header.Get("X-Twilio-Signature")) {
-		h.Log.Warn("a webhook was not signed by twilio", "path", r.URL.Path)
+		h.Log.WarnContext(r.Context(), "a webhook was not signed by twilio", "path", r.URL.Path)
 		http.Error(w, "not signed by Twilio for this address", http.StatusForbidden)
 		return false
 	}
@@ -98,7 +98,7 @@ func (h *Webhooks) inbound(w http.ResponseWriter, r *http.Request) {
 	if err := h.Bot.Receive(r.Context(), in); err != nil && !errors.Is(err, bot.ErrDuplicate) {
 		// Never 2xx or 4xx for what was not kept: Twilio tries again, and the sweep
 		// takes in what it gives up on.
-		h.Log.Error("a message was not kept", "message", in.CarrierID, "err", err)
+		h.Log.ErrorContext(r.Context(), "a message was not kept", "message", in.CarrierID, "err", err)
 		w.Header().Set("Retry-After", "2")
 		http.Error(w, "not kept, try again", http.StatusServiceUnavailable)
 		return
@@ -131,7 +131,7 @@ func (h *Webhooks) status(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case errors.Is(err, bot.ErrNotFound): // not ours, or of another system on this account
 		case err != nil:
-			h.Log.Error("a delivery receipt was not kept", "message", receipt.Outgoing, "err", err)
+			h.Log.ErrorContext(r.Context(), "a delivery receipt was not kept", "message", receipt.Outgoing, "err", err)
 			http.Error(w, "not kept, try again", http.StatusServiceUnavailable)
 			return
 		}

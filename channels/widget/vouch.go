@@ -37,7 +37,7 @@ func (v voucher) Validate() error {
 // same; what was wrong is in the log, for those who set it up.
 func (c *Chat) vouch(w http.ResponseWriter, r *http.Request) {
 	refuse := func(why string) {
-		c.Log.Warn("a voucher was refused", "why", why)
+		c.Log.WarnContext(r.Context(), "a voucher was refused", "why", why)
 		http.Error(w, "not vouched for", http.StatusForbidden)
 	}
 	if c.VouchKey == "" || !c.allow("address:"+c.from(r), 6*time.Second, 30) {

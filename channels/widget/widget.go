@@ -233,7 +233,7 @@ func (c *Chat) show(w http.ResponseWriter, r *http.Request, status int, page str
 	}
 	var b strings.Builder
 	if err := c.pages.ExecuteTemplate(&b, page, v); err != nil {
-		c.Log.Error("a page of the chat could not be made", "page", page, "err", err)
+		c.Log.ErrorContext(r.Context(), "a page of the chat could not be made", "page", page, "err", err)
 		http.Error(w, "This page could not be made. In an emergency ring 999.", http.StatusInternalServerError)
 		return
 	}
@@ -244,7 +244,7 @@ func (c *Chat) show(w http.ResponseWriter, r *http.Request, status int, page str
 
 func (c *Chat) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil { // who has gone away wants no answer
-		c.Log.Error("chat request failed", "route", r.Pattern, "err", err)
+		c.Log.ErrorContext(r.Context(), "chat request failed", "route", r.Pattern, "err", err)
 	}
 	w.Header().Set("Retry-After", "3")
 	http.Error(w, c.words[language(r)]["again_soon"], http.StatusServiceUnavailable)

@@ -60,11 +60,16 @@ func newMetrics(b *bot.Bot, store bot.Store, now func() time.Time) *metrics {
 	return m
 }
 
+// stays says whether a request is for a page or a socket that stays open.
+func stays(r *http.Request) bool {
+	return r.URL.Path == "/desk/events" || r.URL.Path == "/chat/ws" || r.URL.Path == "/chat/news"
+}
+
 // timed measures every answer of a mux, by the route's pattern: an address may hold
 // an id. Open pages and sockets are not answers, and are passed on as they are.
 func (m *metrics) timed(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/desk/events" || r.URL.Path == "/chat/ws" || r.URL.Path == "/chat/news" {
+		if stays(r) {
 			mux.ServeHTTP(w, r)
 			return
 		}

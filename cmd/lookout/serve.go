@@ -14,6 +14,8 @@ import (
 	_ "time/tzdata" // the zones, where the machine has none
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	"lookout/bot"
 	"lookout/channels/api"
@@ -89,8 +91,9 @@ type process struct {
 	log      *slog.Logger
 	metrics  *metrics
 	desk     *desk.Desk
-	stopping chan struct{} // closed when the server stops
-	grace    time.Duration // how long a stop waits for what is under way
+	traces   *sdktrace.TracerProvider // nil: there are none
+	stopping chan struct{}            // closed when the server stops
+	grace    time.Duration            // how long a stop waits for what is under way
 }
 
 // newProcess opens the store and wires the parts. Nothing runs yet.
@@ -99,6 +102,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return nil, err
 	}
+	log = slog.New(traceLines{log.Handler()})
 	p := &process{settings: s, store: store, log: log, mux: http.NewServeMux(), stopping: make(chan struct{}), grace: 9 * time.Second}
 	fail := func(err error) (*process, error) { return nil, errors.Join(err, store.Close()) }
 	account := sms.Account{SID: s.Twilio.AccountSID, AuthToken: s.Twilio.AuthToken, From: s.Twilio.From,
@@ -127,9 +131,16 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 			return fail(err)
 		}
 	}
+	var tracer trace.Tracer
+	if p.traces, err = s.Traces.provider(ctx, log); err != nil {
+		return fail(err)
+	}
+	if p.traces != nil {
+		tracer = p.traces.Tracer(tracerName)
+	}
 	relay, _ := store.(bot.Relay) // a store that processes share is both
 	pace, _ := store.(bot.Pace)
-	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets})
+	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets, Tracer: tracer})
 	if err != nil {
 		return fail(err)
 	}
@@ -322,7 +333,7 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	server := &http.Server{Handler: guarded(p.settings.PublicURL, p.metrics.timed(p.mux)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	server := &http.Server{Handler: guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
 	server.RegisterOnShutdown(func() { close(p.stopping) })
@@ -352,6 +363,11 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	case <-closing.Done():
 		// The lease of such a send runs out, and whoever starts next asks the carrier first.
 		p.log.Warn("a carrier does not answer: what it was given last is settled at the next start")
+	}
+	if p.traces != nil {
+		last, cancel := context.WithTimeout(context.Background(), time.Second)
+		_ = p.traces.Shutdown(last) // what the collector did not get, it says itself
+		cancel()
 	}
 	err = errors.Join(err, p.store.Close())
 	p.log.Info("stopped")

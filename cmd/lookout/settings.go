@@ -52,6 +52,7 @@ type settings struct {
 	} `yaml:"smtp"`
 	Watch   watchSettings  `yaml:"watch"`
 	Canary  canarySettings `yaml:"canary"`
+	Traces  tracesSettings `yaml:"traces"`
 	Chat    chatSettings   `yaml:"chat"`
 	Desk    deskSettings   `yaml:"desk"`
 	OIDC    oidcSettings   `yaml:"oidc"`
@@ -109,7 +110,7 @@ func (s *settings) variables() map[string]*string {
 	return map[string]*string{
 		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_KEYSET_FILE": &s.KeysetFile, "LOOKOUT_KEYSET": &s.keyset,
-		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CANARY_PHONE": &s.Canary.Phone, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
+		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CANARY_PHONE": &s.Canary.Phone, "OTEL_EXPORTER_OTLP_ENDPOINT": &s.Traces.Endpoint, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
 		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
 		"LOOKOUT_TWILIO_ACCOUNT_SID": &s.Twilio.AccountSID, "LOOKOUT_TWILIO_AUTH_TOKEN": &s.Twilio.AuthToken, "LOOKOUT_TWILIO_FROM": &s.Twilio.From,
 		"LOOKOUT_TWILIO_MESSAGING_SERVICE_SID": &s.Twilio.MessagingServiceSID, "LOOKOUT_TWILIO_API_URL": &s.Twilio.APIURL,
@@ -268,7 +269,7 @@ func (s *settings) check() error {
 		fault("smtp.address", "is missing, though other settings of smtp are there: write it like smtp.example.nhs.uk:587")
 	}
 	_, canary := s.canary()
-	faults = append(faults, canary, s.Watch.check(), s.Chat.check(), s.Desk.check(), s.OIDC.check(), s.CallList.check())
+	faults = append(faults, canary, s.Traces.check(), s.Watch.check(), s.Chat.check(), s.Desk.check(), s.OIDC.check(), s.CallList.check())
 	if _, err := webhook.ParseKey(s.Webhook.Key); s.Webhook.Key != "" && err != nil {
 		fault("webhook.key", "%v", err)
 	}
