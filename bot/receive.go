@@ -55,12 +55,12 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 	if in.Carer != "" {
 		return b.turn(ctx, in.Patient, "in:"+in.CarrierID, nil, func(t *turn) error { return t.receiveFromCarer(in) })
 	}
-	patient, others, err := b.whoWrote(ctx, in)
+	patient, read, others, err := b.whoWrote(ctx, in)
 	if err != nil {
 		return err
 	}
 	stops := false
-	err = b.turn(ctx, patient, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
+	err = b.turnOn(ctx, patient, read, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
 		t.receive(in)
 		stops = t.rec.Patient.Status == Stopped && len(t.change.Entries) > 0 &&
 			slices.ContainsFunc(t.change.Entries, func(e Entry) bool { return e.Kind == EntryConsent })
@@ -87,39 +87,39 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 	return nil
 }
 
-// whoWrote finds the person, and whoever shares her telephone: then it is the one
-// with whom lookout spoke last. A number that nobody has gets an id of its own,
-// always the same.
-func (b *Bot) whoWrote(ctx context.Context, in Inbound) (who string, others []string, err error) {
+// whoWrote finds the person, with her record where that was read, and whoever
+// shares her telephone: then it is the one with whom lookout spoke last. A number
+// that nobody has gets an id of its own, always the same.
+func (b *Bot) whoWrote(ctx context.Context, in Inbound) (who string, read *Record, others []string, err error) {
 	if in.Patient != "" {
-		return in.Patient, nil, nil
+		return in.Patient, nil, nil, nil
 	}
 	if c := b.service.Canary; c.on() && in.From == c.From {
-		return c.patient(b.service.ID), nil, nil
+		return c.patient(b.service.ID), nil, nil, nil
 	}
-	ids, err := b.store.PatientsAt(ctx, b.service.ID, in.From)
+	records, err := b.store.RecordsAt(ctx, b.service.ID, in.From)
 	if err != nil {
-		return "", nil, fmt.Errorf("look up the sender: %w", err)
+		return "", nil, nil, fmt.Errorf("look up the sender: %w", err)
 	}
 	stranger := b.strangerID(in.From)
-	ids = slices.DeleteFunc(ids, func(id string) bool { return id == stranger })
-	switch len(ids) {
-	case 0:
-		return stranger, nil, nil
-	case 1:
-		return ids[0], nil, nil
-	}
-	who, spoken, found := ids[0], time.Time{}, false
-	for _, id := range ids {
-		rec, err := b.store.Load(ctx, id)
-		if err != nil {
-			return "", nil, fmt.Errorf("look up the sender: %w", err)
+	for i := range records {
+		rec := &records[i]
+		switch {
+		case rec.Patient.ID == stranger:
+			continue
+		case read == nil:
+			read = rec
+		case rec.Patient.Status == Ended:
+		case read.Patient.Status == Ended || rec.Spoken.After(read.Spoken):
+			read = rec
 		}
-		if rec.Patient.Status != Ended && (!found || rec.Spoken.After(spoken)) {
-			who, spoken, found = id, rec.Spoken, true
-		}
+		others = append(others, rec.Patient.ID)
 	}
-	return who, slices.DeleteFunc(ids, func(id string) bool { return id == who }), nil
+	if read == nil {
+		return stranger, nil, nil, nil
+	}
+	who = read.Patient.ID
+	return who, read, slices.DeleteFunc(others, func(id string) bool { return id == who }), nil
 }
 
 // strangerID is the id of the record for an address that nobody has. It is made

@@ -24,6 +24,10 @@ type Store interface {
 	// and no error. An address belongs to a person while her record lists it.
 	PatientsAt(ctx context.Context, service string, at Address) ([]string, error)
 
+	// RecordsAt is PatientsAt with their records, as Load gives them: what a message
+	// that comes in asks first, in one round where the store is a server.
+	RecordsAt(ctx context.Context, service string, at Address) ([]Record, error)
+
 	// Load gives a patient's record as of the last commit. [ErrNotFound].
 	Load(ctx context.Context, patient string) (Record, error)
 

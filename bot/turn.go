@@ -51,13 +51,24 @@ var errNothing = errors.New("nothing to do")
 // turn loads a patient, lets decide fill the change, and commits it, taking the
 // turn again when the record has moved on. create makes the record of somebody
 // who is not there; nil: ErrNotFound. A duplicate is success.
-func (b *Bot) turn(ctx context.Context, patient, key string, create func() Record, decide func(*turn) error) (err error) {
+func (b *Bot) turn(ctx context.Context, patient, key string, create func() Record, decide func(*turn) error) error {
+	return b.turnOn(ctx, patient, nil, key, create, decide)
+}
+
+// turnOn is a turn that begins on a record as it was just read; nil: it loads her.
+func (b *Bot) turnOn(ctx context.Context, patient string, read *Record, key string, create func() Record, decide func(*turn) error) (err error) {
 	ctx, span := b.span(ctx, "turn")
 	tag(span, "event", eventOf(key))
 	defer func() { done(span, err) }()
 	for try := range maxTries {
 		count(span, "tries", try+1)
-		rec, err := b.store.Load(ctx, patient)
+		var rec Record
+		var err error
+		if read != nil {
+			rec, read = *read, nil
+		} else {
+			rec, err = b.store.Load(ctx, patient)
+		}
 		if errors.Is(err, ErrNotFound) && create != nil {
 			rec, err = create(), nil
 		}

@@ -265,7 +265,8 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 	}
 	p := &c.Record.Patient
 	found := foundBy(p)
-	known := c.Base > 0 && s.listed.get(p.ID) == listing{c.Base, found}
+	last := s.listed.get(p.ID)
+	known := c.Base > 0 && last.version == c.Base && last.found == found
 	e, err := s.encode(&c, known) // all encoding on the caller's time
 	if err != nil {
 		return err
@@ -303,7 +304,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 		switch answer[0] {
 		case "ok":
 			was, _ := answer[1].(string)
-			s.listed.put(p.ID, listing{c.Base + 1, found})
+			s.listed.put(p.ID, listing{c.Base + 1, found, last.live})
 			s.committed(ctx, p.ID, c.Base+1, was)
 			return nil
 		case "duplicate":

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"fmt"
-	"hash/fnv"
 	"strconv"
 	"strings"
 
@@ -28,11 +27,20 @@ type slot int
 
 // slotOf deals a name (a patient's id, an address, an idempotency key, …) to a slot.
 func slotOf(name string) slot {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	sum := h.Sum32()
+	sum := uint32(2166136261) // FNV-1a, of 32 bits
+	for i := range len(name) {
+		sum = (sum ^ uint32(name[i])) * 16777619
+	}
 	return slot((sum ^ sum>>16) % slotCount)
 }
+
+// slotTags are ":{s042}:" of each slot.
+var slotTags = func() (tags [slotCount]string) {
+	for s := range tags {
+		tags[s] = fmt.Sprintf(":{s%03d}:", s)
+	}
+	return tags
+}()
 
 // keys names every key that the store has, and nothing else names one. The form
 // is PREFIX:{s042}:NAME; the types are Redis's. Times are milliseconds since 1970
@@ -40,7 +48,7 @@ func slotOf(name string) slot {
 type keys struct{ prefix string }
 
 func (k keys) in(s slot, name string) string {
-	return fmt.Sprintf("%s:{s%03d}:%s", k.prefix, int(s), name)
+	return k.prefix + slotTags[s] + name
 }
 
 // Of one patient, in her slot.

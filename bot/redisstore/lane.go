@@ -10,24 +10,24 @@ import (
 	"lookout/bot"
 )
 
-// lane gathers what many callers want of one server while the last answer is
-// awaited, and sends it as one batch: they share the server's sync of its file,
-// and the system calls. Each caller's commands stay together and in order.
+// lane gathers what many callers read of one server while the last answer is
+// awaited, and sends it as one batch: they share the system calls. Each caller's
+// commands stay together and in order. What is written goes on a connection of its
+// caller's: the server syncs its file once for all that have come meanwhile, and is
+// not kept waiting while a batch is gathered (measured: a third more turns).
 type lane struct {
 	jobs  chan *job
 	ended sync.WaitGroup
 }
 
-// job is what one caller wants of one server.
+// job is what one caller reads of one server.
 type job struct {
 	commands []*command
-	writes   bool
-	err      error
 	done     chan struct{}
 }
 
 const (
-	lanesAtOnce = 2   // batches of one server under way, of reads and of writes each
+	lanesAtOnce = 2   // batches of one server under way
 	maxBatch    = 128 // commands that are sent together
 	laneUpTo    = 8   // more commands of one caller go by themselves
 )
@@ -63,7 +63,11 @@ func (l *lane) work(s *servers, node *redis.Client) {
 			}
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*ioTimeout)
-		s.batch(ctx, node, batch)
+		var all []*command
+		for _, j := range batch {
+			all = append(all, j.commands...)
+		}
+		_ = s.batch(ctx, node, false, all) // each command has its own fault
 		cancel()
 		for _, j := range batch {
 			close(j.done)
@@ -74,49 +78,43 @@ func (l *lane) work(s *servers, node *redis.Client) {
 // pipe sends one caller's commands to a server, once. The faults of single
 // commands stay with them.
 func (s *servers) pipe(ctx context.Context, node *redis.Client, writes bool, commands []*command) error {
-	j := &job{commands: commands, writes: writes, done: make(chan struct{})}
-	if len(commands) > laneUpTo {
-		s.batch(ctx, node, []*job{j})
-		return j.err
+	if writes {
+		ctx, cancel := whole(ctx) // what was sent is waited for: its outcome must be known
+		defer cancel()
+		return s.batch(ctx, node, true, commands)
 	}
+	if len(commands) > laneUpTo {
+		return s.batch(ctx, node, false, commands)
+	}
+	j := &job{commands: commands, done: make(chan struct{})}
 	select {
-	case s.lane(node, writes).jobs <- j:
+	case s.lane(node).jobs <- j:
 	case <-ctx.Done():
 		return unavailable(ctx.Err())
 	}
-	<-j.done // what was sent is waited for: its outcome must be known
-	return j.err
+	<-j.done
+	return nil
 }
 
-// lane is that of a server: reads do not stand behind writes, which wait for the disk.
-func (s *servers) lane(node *redis.Client, writes bool) *lane {
+// lane is that of a server.
+func (s *servers) lane(node *redis.Client) *lane {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	to := way{node, writes}
-	l := s.lanes[to]
+	l := s.lanes[node]
 	if l == nil {
 		l = newLane(s, node)
-		s.lanes[to] = l
+		s.lanes[node] = l
 	}
 	return l
 }
 
-// way is what a lane is for.
-type way struct {
-	node   *redis.Client
-	writes bool
-}
-
-// batch sends jobs over one connection of a server.
-func (s *servers) batch(ctx context.Context, node *redis.Client, jobs []*job) {
+// batch sends commands over one connection of a server. Its fault is that too few
+// replicas have what was written.
+func (s *servers) batch(ctx context.Context, node *redis.Client, writes bool, commands []*command) error {
 	pipe := node.Pipeline()
-	writes := false
-	for _, j := range jobs {
-		writes = writes || j.writes
-		for _, c := range j.commands {
-			c.done = redis.NewCmd(ctx, c.args...)
-			_ = pipe.Process(ctx, c.done) // it only queues
-		}
+	for _, c := range commands {
+		c.done = redis.NewCmd(ctx, c.args...)
+		_ = pipe.Process(ctx, c.done) // it only queues
 	}
 	var waited *redis.Cmd
 	if writes && s.copies > 0 {
@@ -126,17 +124,14 @@ func (s *servers) batch(ctx context.Context, node *redis.Client, jobs []*job) {
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own fault
 	if waited == nil {
-		return
+		return nil
 	}
 	n, err := waited.Int()
 	if err != nil {
-		err = unavailable(err)
-	} else if n < s.copies {
-		err = fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
+		return unavailable(err)
 	}
-	for _, j := range jobs {
-		if j.writes {
-			j.err = err
-		}
+	if n < s.copies {
+		return fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
 	}
+	return nil
 }

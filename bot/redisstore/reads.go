@@ -66,11 +66,7 @@ func (s *Store) PatientsAt(ctx context.Context, service string, a bot.Address) (
 			return nil, err
 		}
 	}
-	patients := slices.SortedFunc(maps.Keys(entries), func(a, b string) int { // "PLACE VERSION"
-		x, _, _ := strings.Cut(entries[a], " ")
-		y, _, _ := strings.Cut(entries[b], " ")
-		return cmp.Compare(atoi(x), atoi(y))
-	})
+	patients := inOrder(entries)
 	s.met.put(key, patients)
 	var out []string
 	for _, patient := range patients {
@@ -99,6 +95,69 @@ func pairs(c *command) map[string]string {
 	return out
 }
 
+// RecordsAt gives the records of who can be reached at an address. Who was there
+// the last time is asked for in the same breath; each record says whether it is so.
+func (s *Store) RecordsAt(ctx context.Context, service string, a bot.Address) ([]bot.Record, error) {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	key := s.keys.at(service, s.blindAt(a))
+	get := plain("hgetall", key)
+	first := []*command{get}
+	asked := make(map[string]*asking)
+	for _, patient := range s.met.get(key) {
+		asked[patient] = s.ask(patient)
+		first = append(first, asked[patient].commands()...)
+	}
+	if err := s.servers.read(ctx, first...); err != nil {
+		return nil, err
+	}
+	patients := inOrder(pairs(get))
+	s.met.put(key, patients)
+	var more []*command
+	for _, patient := range patients {
+		if asked[patient] == nil {
+			asked[patient] = s.ask(patient)
+			more = append(more, asked[patient].commands()...)
+		}
+	}
+	if len(more) > 0 {
+		if err := s.servers.read(ctx, more...); err != nil {
+			return nil, err
+		}
+	}
+	var out []bot.Record
+	for _, patient := range patients {
+		rec, err := s.answer(ctx, asked[patient])
+		if errors.Is(err, bot.ErrNotFound) {
+			continue // her record is not there, or not yet
+		}
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(rec.Patient.Addresses, a) && rec.Patient.Service == service {
+			out = append(out, rec)
+		}
+	}
+	return out, nil
+}
+
+// inOrder lists the patients of an address, from its "PLACE VERSION"s.
+func inOrder(entries map[string]string) []string {
+	if len(entries) == 1 {
+		for patient := range entries {
+			return []string{patient}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+		x, _, _ := strings.Cut(entries[a], " ")
+		y, _, _ := strings.Cut(entries[b], " ")
+		return cmp.Compare(atoi(x), atoi(y))
+	})
+}
+
 // Load gives a patient's record as of the last commit.
 func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	leave, err := s.enter(ctx)
@@ -106,38 +165,74 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 		return bot.Record{}, err
 	}
 	defer leave()
-	get := plain("get", s.keys.record(patient))
-	if err := s.servers.read(ctx, get); err != nil {
+	a := s.ask(patient)
+	if err := s.servers.read(ctx, a.commands()...); err != nil {
 		return bot.Record{}, err
 	}
-	text, err := get.done.Text()
-	if errors.Is(err, redis.Nil) {
-		return bot.Record{}, bot.ErrNotFound
+	return s.answer(ctx, a)
+}
+
+// asking is the question for a record, and in the same breath for those rows of
+// hers that were not closed the last time.
+type asking struct {
+	patient   string
+	get, rows *command // rows: nil where she had none
+	live      string   // the numbers that rows asks for
+}
+
+func (s *Store) ask(patient string) *asking {
+	a := &asking{patient: patient, get: plain("get", s.keys.record(patient)), live: s.listed.get(patient).live}
+	if a.live != "" {
+		a.rows = plain("hmget", s.keys.rows(patient), numbersOf(a.live)...)
 	}
-	head, record, _ := strings.Cut(text, "\n")
-	version, live, _ := strings.Cut(head, " ")
-	rec, err := open[bot.Record](s, vault.RecordPlace(patient), record)
-	if err != nil {
-		return bot.Record{}, err
+	return a
+}
+
+// commands are in the order that counts: a row that is written between the two
+// comes with an older version, which a commit then refuses.
+func (a *asking) commands() []*command {
+	if a.rows == nil {
+		return []*command{a.get}
 	}
-	rec.Version = atoi(version)
-	s.listed.put(patient, listing{rec.Version, foundBy(&rec.Patient)})
-	if live == "" {
-		return rec, nil
-	}
-	// A row that is written between the two reads comes with an older version,
-	// which a commit then refuses.
+	return []*command{a.get, a.rows}
+}
+
+// numbersOf are the numbers of rows, in their order.
+func numbersOf(live string) []any {
 	numbers := strings.Split(live, ",")
 	slices.SortFunc(numbers, func(a, b string) int { return cmp.Compare(atoi(a), atoi(b)) })
 	args := make([]any, len(numbers))
 	for i, n := range numbers {
 		args[i] = n
 	}
-	rows := plain("hmget", s.keys.rows(patient), args...)
-	if err := s.servers.read(ctx, rows); err != nil {
+	return args
+}
+
+// answer reads what came, and asks for her rows where that is not all.
+func (s *Store) answer(ctx context.Context, a *asking) (bot.Record, error) {
+	text, err := a.get.done.Text()
+	if errors.Is(err, redis.Nil) {
+		return bot.Record{}, bot.ErrNotFound
+	}
+	head, record, _ := strings.Cut(text, "\n")
+	version, live, _ := strings.Cut(head, " ")
+	rec, err := open[bot.Record](s, vault.RecordPlace(a.patient), record)
+	if err != nil {
 		return bot.Record{}, err
 	}
-	if rec.Rows, err = s.decodeRows(patient, numbers, rows); err != nil {
+	rec.Version = atoi(version)
+	s.listed.put(a.patient, listing{rec.Version, foundBy(&rec.Patient), live})
+	if live == "" {
+		return rec, nil
+	}
+	rows := a.rows
+	if live != a.live || a.get.again || rows.again { // what was sent again may have been answered in another order
+		rows = plain("hmget", s.keys.rows(a.patient), numbersOf(live)...)
+		if err := s.servers.read(ctx, rows); err != nil {
+			return bot.Record{}, err
+		}
+	}
+	if rec.Rows, err = s.decodeRows(a.patient, numbersOf(live), rows); err != nil {
 		return bot.Record{}, err
 	}
 	rec.Rows = slices.DeleteFunc(rec.Rows, func(r bot.Row) bool { return r.State == bot.Closed })
@@ -146,7 +241,7 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 
 // decodeRows reads an answer of rows of a patient, by their numbers; one that is
 // not there is left out.
-func (s *Store) decodeRows(patient string, numbers []string, c *command) ([]bot.Row, error) {
+func (s *Store) decodeRows(patient string, numbers []any, c *command) ([]bot.Row, error) {
 	answer, _ := c.done.Slice()
 	var rows []bot.Row
 	for i, x := range answer {
@@ -154,7 +249,7 @@ func (s *Store) decodeRows(patient string, numbers []string, c *command) ([]bot.
 		if !ok || i >= len(numbers) {
 			continue
 		}
-		row, err := open[bot.Row](s, vault.RowPlace(patient+bot.RowMark+numbers[i]), text)
+		row, err := open[bot.Row](s, vault.RowPlace(patient+bot.RowMark+numbers[i].(string)), text)
 		if err != nil {
 			return nil, err
 		}

@@ -112,6 +112,7 @@ type command struct {
 	args   []any
 	script *script // nil: an ordinary command
 	done   *redis.Cmd
+	again  bool // it was sent more than once
 }
 
 // err is what a command failed with; a nil reply is none.
@@ -137,7 +138,7 @@ type servers struct {
 
 	mu    sync.Mutex
 	named map[string]*redis.Client // servers of a Cluster that were pointed to, by address
-	lanes map[way]*lane
+	lanes map[*redis.Client]*lane
 }
 
 const (
@@ -155,7 +156,7 @@ func (q quiet) Printf(ctx context.Context, format string, args ...any) {
 
 func connect(t *target, copies int, log *slog.Logger) *servers {
 	redis.SetLogger(quiet{log}) // there is one for the whole process
-	s := &servers{copies: copies, named: make(map[string]*redis.Client), lanes: make(map[way]*lane)}
+	s := &servers{copies: copies, named: make(map[string]*redis.Client), lanes: make(map[*redis.Client]*lane)}
 	s.options = redis.Options{Addr: t.hosts[0], Username: t.user, Password: t.password, MaxRetries: -1, PoolSize: poolSize, Protocol: 2,
 		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout, ContextTimeoutEnabled: true, DisableIdentity: true}
 	if t.tls {
@@ -263,7 +264,7 @@ func (s *servers) run(ctx context.Context, writes bool, commands []*command) err
 		var again []*command
 		for _, c := range left {
 			if err := c.err(); err != nil && notDone(err) {
-				again = append(again, c)
+				c.again, again = true, append(again, c)
 			}
 		}
 		if len(again) == 0 || ask == maxAsks {

@@ -77,6 +77,7 @@ type Store struct {
 type listing struct {
 	version int64
 	found   string
+	live    string // the numbers of her rows that are not closed, as her record has them: a guess
 }
 
 var (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -139,4 +140,43 @@ func TestBackup(t *testing.T) {
 	_, v := storetest.Keys(t)
 	h := harness("redis://"+storetest.StartRedis(t).Addr, Options{Keys: vault.Opening{Vault: v}})
 	storetest.RunBackup(t, h, h)
+}
+
+// A process that has seen which of her rows are open asks for those in the same breath
+// as her record; what another process has done since must still come.
+func TestRowsThatAnotherProcessHasChanged(t *testing.T) {
+	server := storetest.StartRedis(t)
+	one, two := openAt(t, "redis://"+server.Addr, Options{}), openAt(t, "redis://"+server.Addr, Options{})
+	row := func(n int, state bot.RowState) bot.Row {
+		return bot.Row{ID: fmt.Sprintf("a-p1-r%d", n), Service: "a", Patient: "a-p1", State: state, OpenedAt: t0, DueAt: t0}
+	}
+	commit := func(s *Store, rows ...bot.Row) {
+		t.Helper()
+		rec, err := s.Load(t.Context(), "a-p1")
+		if errors.Is(err, bot.ErrNotFound) {
+			rec = somebody(1)
+		}
+		if err := s.Commit(t.Context(), bot.Change{Base: rec.Version, Record: rec, Rows: rows}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see := func(s *Store, want ...bot.Row) {
+		t.Helper()
+		rec, err := s.Load(t.Context(), "a-p1")
+		if err != nil || !reflect.DeepEqual(rec.Rows, want) {
+			t.Errorf("%+v, %v, want %+v", rec.Rows, err, want)
+		}
+		found, err := s.RecordsAt(t.Context(), "a", rec.Patient.Addresses[0])
+		if err != nil || len(found) != 1 || !reflect.DeepEqual(found[0], rec) {
+			t.Errorf("by her address: %+v, %v", found, err)
+		}
+	}
+	commit(one, row(1, bot.Open), row(2, bot.Open))
+	see(one, row(1, bot.Open), row(2, bot.Open))
+	commit(two, row(2, bot.Claimed), row(3, bot.Open))
+	see(one, row(1, bot.Open), row(2, bot.Claimed), row(3, bot.Open))
+	commit(two, row(1, bot.Closed), row(3, bot.Claimed))
+	see(one, row(2, bot.Claimed), row(3, bot.Claimed))
+	commit(two, row(2, bot.Closed), row(3, bot.Closed))
+	see(one)
 }

@@ -17,15 +17,17 @@ import (
 // readStatements are those that the main path uses; the desk's rarer questions
 // are prepared as they come.
 type readStatements struct {
-	at, load, rows, due, seen, journal, row, outgoing, byCarrier, value *sql.Stmt
+	at, recordsAt, load, rows, due, seen, journal, row, outgoing, byCarrier, value *sql.Stmt
 }
 
 const outgoingColumns = `id, state, fence, attempts, lease_until, unsettled, not_before, coalesce(carrier_id, ''), coalesce(code, ''), settled_at, message`
 
 func (st *readStatements) prepare(ctx context.Context, db *sql.DB) error {
 	for text, to := range map[string]**sql.Stmt{
-		"SELECT patient FROM addresses WHERE service = ? AND channel = ? AND at = ? ORDER BY n":       &st.at,
-		"SELECT version, rowed, record FROM patients WHERE id = ?":                                    &st.load,
+		"SELECT patient FROM addresses WHERE service = ? AND channel = ? AND at = ? ORDER BY n": &st.at,
+		`SELECT p.id, p.version, p.rowed, p.record FROM addresses a JOIN patients p ON p.id = a.patient
+			WHERE a.service = ? AND a.channel = ? AND a.at = ? ORDER BY a.n`: &st.recordsAt,
+		"SELECT id, version, rowed, record FROM patients WHERE id = ?":                                &st.load,
 		"SELECT id, row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":                &st.rows,
 		"SELECT id, next_wake FROM patients WHERE next_wake <= ? ORDER BY next_wake, n LIMIT ?":       &st.due,
 		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                         &st.seen,
@@ -104,43 +106,66 @@ func (s *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	if err := s.open(ctx); err != nil {
 		return bot.Record{}, err
 	}
+	records, err := s.records(ctx, s.reads.load, patient)
+	if err == nil && len(records) == 0 {
+		err = bot.ErrNotFound
+	}
+	if err != nil {
+		return bot.Record{}, err
+	}
+	return records[0], nil
+}
+
+// RecordsAt gives the records of who can be reached at an address.
+func (s *Store) RecordsAt(ctx context.Context, service string, a bot.Address) ([]bot.Record, error) {
+	if err := s.open(ctx); err != nil {
+		return nil, err
+	}
+	return s.records(ctx, s.reads.recordsAt, service, a.Channel, s.blindAt(a))
+}
+
+// records gives the records that a statement finds, with their rows.
+func (s *Store) records(ctx context.Context, stmt *sql.Stmt, args ...any) ([]bot.Record, error) {
+	found, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer found.Close()
+	var out []bot.Record
+	var haveRows []bool
+	for found.Next() {
+		var (
+			rec     bot.Record
+			id      string
+			version int64
+			rowed   bool
+			text    sql.RawBytes
+		)
+		if err := found.Scan(&id, &version, &rowed, &text); err != nil {
+			return nil, unavailable(err)
+		}
+		if rec, err = vault.Decode[bot.Record](s.vault, vault.RecordPlace(id), text); err != nil {
+			return nil, unavailable(err)
+		}
+		rec.Version = version
+		out, haveRows = append(out, rec), append(haveRows, rowed)
+	}
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		return nil, unavailable(err)
+	}
 	// Version and rows must be of one moment: a row that is written between two
 	// statements would come with an older version, which a commit then refuses,
 	// so that reading the version first is enough.
-	var (
-		rec     bot.Record
-		version int64
-		rowed   bool
-		text    sql.RawBytes
-	)
-	found, err := s.reads.load.QueryContext(ctx, patient)
-	if err != nil {
-		return bot.Record{}, unavailable(err)
-	}
-	defer found.Close()
-	if !found.Next() {
-		if err := found.Err(); err != nil {
-			return bot.Record{}, unavailable(err)
+	for i := range out {
+		if !haveRows[i] {
+			continue
 		}
-		return bot.Record{}, bot.ErrNotFound
-	}
-	if err := found.Scan(&version, &rowed, &text); err != nil {
-		return bot.Record{}, unavailable(err)
-	}
-	if rec, err = vault.Decode[bot.Record](s.vault, vault.RecordPlace(patient), text); err != nil {
-		return bot.Record{}, unavailable(err)
-	}
-	rec.Version = version
-	if err := found.Close(); err != nil {
-		return bot.Record{}, unavailable(err)
-	}
-	if rowed {
-		rows, err := s.reads.rows.QueryContext(ctx, patient)
-		if rec.Rows, err = collect(rows, err, s.scanRow); err != nil {
-			return bot.Record{}, err
+		rows, err := s.reads.rows.QueryContext(ctx, out[i].Patient.ID)
+		if out[i].Rows, err = collect(rows, err, s.scanRow); err != nil {
+			return nil, err
 		}
 	}
-	return rec, nil
+	return out, nil
 }
 
 // Due lists patients whose earliest wake is at or before now.

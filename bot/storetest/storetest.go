@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -422,6 +423,21 @@ func addressesFollowTheRecord(t *testing.T, h Harness) {
 	at := func(number string) []string {
 		ids, err := s.PatientsAt(ctx, service, bot.Address{Channel: "sms", At: number})
 		must(t, err)
+		records, err := s.RecordsAt(ctx, service, bot.Address{Channel: "sms", At: number})
+		must(t, err)
+		for i := range records {
+			if whole := load(t, s, records[i].Patient.ID); !reflect.DeepEqual(records[i], whole) {
+				t.Errorf("a record by its address is %+v, want %+v", records[i], whole)
+			}
+		}
+		if found := func() (ids []string) {
+			for i := range records {
+				ids = append(ids, records[i].Patient.ID)
+			}
+			return ids
+		}(); !slices.Equal(found, ids) {
+			t.Errorf("RecordsAt gives %v where PatientsAt gives %v", found, ids)
+		}
 		return ids
 	}
 	one, two := patient(1), patient(2)

@@ -102,6 +102,18 @@ func (m *Store) PatientsAt(ctx context.Context, service string, at bot.Address) 
 	return slices.Clone(m.addresses[place{service, at.Channel, at.At}]), nil
 }
 
+func (m *Store) RecordsAt(ctx context.Context, service string, at bot.Address) ([]bot.Record, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var out []bot.Record
+	for _, id := range m.addresses[place{service, at.Channel, at.At}] {
+		out = append(out, m.patients[id].rec.Clone())
+	}
+	return out, nil
+}
+
 func (m *Store) Load(ctx context.Context, patient string) (bot.Record, error) {
 	if err := m.lock(ctx); err != nil {
 		return bot.Record{}, err
