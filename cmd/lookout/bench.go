@@ -35,8 +35,9 @@ import (
 type benchCmd struct {
 	Stores   []string      `name:"store" help:"The stores to measure: sqlite, redis." default:"sqlite,redis" enum:"sqlite,redis" placeholder:"KIND"`
 	Redis    string        `help:"A Redis of your own that may be written to (a prefix of its own is used); else a redis-server that is on the PATH is started." placeholder:"URL"`
-	Patients int           `help:"People who write." default:"1000"`
+	Patients int           `help:"People who write. Nobody is answered more than 40 times a day." default:"2000"`
 	For      time.Duration `help:"How long each door is driven." default:"10s"`
+	Enrolled int           `help:"Measure instead how lookout does with so many people enrolled on sqlite (1000000): its memory, its start, and what a wake costs. Makes a file of 5 KB a person." placeholder:"N"`
 	Share    float64       `help:"The open-loop rate of webhooks, as a share of what the store was found to take at most." default:"0.5"`
 }
 
@@ -59,6 +60,9 @@ func (c *benchCmd) Run(e *env) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if c.Enrolled > 0 {
+		return (&bench{benchCmd: c, env: e, kind: "sqlite", dir: dir, client: newBenchClient()}).manyEnrolled()
+	}
 	fmt.Fprintf(e.out, "%d people, each door for %s\n", c.Patients, c.For)
 	for _, kind := range c.Stores {
 		b := &bench{benchCmd: c, env: e, kind: kind, dir: filepath.Join(dir, kind)}
@@ -78,6 +82,12 @@ type bench struct {
 	table     *tabwriter.Writer
 	patients  []string
 	client    *http.Client
+	process   *os.Process  // the lookout that is measured
+	answered  atomic.Int64 // texts that it has given to the carrier
+}
+
+func newBenchClient() *http.Client {
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * callers}}
 }
 
 const (
@@ -89,24 +99,19 @@ const (
 )
 
 func (b *bench) run() error {
-	b.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4 * callers}}
+	b.client = newBenchClient()
 	defer b.client.CloseIdleConnections()
-	store, floor := "sqlite:"+filepath.Join(b.dir, "lookout.db"), b.groupedCommits
+	store, bare := "sqlite:"+filepath.Join(b.dir, "lookout.db"), b.bareSQLite
 	if b.kind == "redis" {
 		at, stop, err := b.redis()
 		if err != nil {
 			return err
 		}
 		defer stop()
-		store, floor = at, func() (float64, error) { return b.bareScripts(at) }
+		store, bare = at, func() (*bareStore, error) { return b.bareRedis(at) }
 	}
 	b.table = tabwriter.NewWriter(b.out, 2, 4, 2, ' ', 0)
 	fmt.Fprintf(b.table, "\n%s\tper second\tp50\tp99\tp99.9\tworst\n", b.kind)
-	bare, err := floor()
-	if err != nil {
-		return fmt.Errorf("the floor: %w", err)
-	}
-	b.row(map[string]string{"sqlite": "floor: grouped bare commits", "redis": "floor: bare EVALSHA"}[b.kind], bare, nil)
 	if err := errors.Join(b.bareHandler(), b.echo()); err != nil {
 		return err
 	}
@@ -118,19 +123,35 @@ func (b *bench) run() error {
 	if err := b.enrol(); err != nil {
 		return err
 	}
+	floor, err := bare()
+	if err != nil {
+		return fmt.Errorf("the floor: %w", err)
+	}
+	door := b.bareDoor(floor)
+	defer door.end()
 	idle, err := b.use()
 	if err != nil {
 		return err
 	}
-	most, n, err := b.flood(b.webhook)
-	if err != nil {
-		return fmt.Errorf("webhooks: %w", err)
+	// In turns, so that whatever else the machine does meanwhile falls on both.
+	const rounds = 4
+	var texts, bareTexts, commits tally
+	for range rounds {
+		if texts.n > 30*int64(b.Patients) {
+			return fmt.Errorf("%d people have had %d answers, and nobody is sent more than 40 texts a day: give more --patients, or less --for", b.Patients, texts.n)
+		}
+		if err := errors.Join(commits.flood(b, b.For/rounds, floorTurns(floor, &door.next), nil), bareTexts.flood(b, b.For/rounds, door.text, &door.answered), texts.flood(b, b.For/rounds, b.webhook, &b.answered)); err != nil {
+			return fmt.Errorf("texts: %w", err)
+		}
 	}
 	busy, err := b.use()
 	if err != nil {
 		return err
 	}
-	b.row("webhooks, as fast as they go", most, nil)
+	b.row("floor: bare grouped commits of a text's turn", commits.rate(), nil)
+	b.row("floor of the door: texts taken, kept and answered", bareTexts.rate(), nil)
+	b.row("texts taken, kept and answered, as fast as it goes", texts.rate(), nil)
+	most := texts.rate()
 	rate := most * b.Share
 	for _, door := range []struct {
 		name string
@@ -157,9 +178,45 @@ func (b *bench) run() error {
 	if err := b.table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "webhooks come to %.2f of the floor; CPU of lookout's process a message %.2f ms; memory %.0f MB, of which %.0f MB without load\n",
-		most/bare, 1000*(busy.cpu-idle.cpu)/float64(n), busy.memory/1e6, idle.memory/1e6)
+	fmt.Fprintf(b.out, `a text makes %d commits: her turn, the claim of its answer, and that it was sent. The floor of the door is a bare handler that makes
+as many, of the same rows and bytes, with the same request to the same kind of carrier, and checks and decides nothing.
+texts answered: %.0f a second, %.0f commits; the floor %.0f, %.0f commits: %.2f of the floor
+CPU of lookout's process a text %.2f ms; memory %.0f MB, of which %.0f MB without load
+`,
+		commitsOfText, most, commitsOfText*most, bareTexts.rate(), commitsOfText*bareTexts.rate(), most/bareTexts.rate(),
+		1000*(busy.cpu-idle.cpu)/float64(texts.n), busy.memory/1e6, idle.memory/1e6)
 	return nil
+}
+
+// floorTurns keeps what a text's turn keeps, and nothing more comes of it.
+func floorTurns(store *bareStore, next *atomic.Int64) func(int64) error {
+	return func(int64) error { return store.turn(next.Add(1)) }
+}
+
+// tally is what went in several stretches of time.
+type tally struct {
+	n    int64
+	took time.Duration
+}
+
+func (t *tally) rate() float64 { return float64(t.n) / t.took.Seconds() }
+
+// flood lets many callers go on for a while, and waits until all that they did is
+// answered, where something counts the answers.
+func (t *tally) flood(b *bench, length time.Duration, one func(i int64) error, answered *atomic.Int64) error {
+	began, before := time.Now(), int64(0)
+	if answered != nil {
+		before = answered.Load()
+	}
+	_, n, err := b.floodFor(length, one)
+	for err == nil && answered != nil && answered.Load()-before < n {
+		if time.Since(began) > length+time.Minute {
+			return fmt.Errorf("%d of %d texts were never answered", n-(answered.Load()-before), n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.n, t.took = t.n+n, t.took+time.Since(began)
+	return err
 }
 
 // row prints one line of the table.
@@ -175,10 +232,14 @@ func (b *bench) row(name string, perSecond float64, h *hdrhistogram.Histogram) {
 
 // flood lets many callers go on without a pause, and says how many went a second, and in all.
 func (b *bench) flood(one func(i int64) error) (float64, int64, error) {
+	return b.floodFor(b.For, one)
+}
+
+func (b *bench) floodFor(length time.Duration, one func(i int64) error) (float64, int64, error) {
 	var next, done atomic.Int64
 	began := time.Now()
 	err := b.atOnce(callers, func(int) error {
-		for time.Since(began) < b.For {
+		for time.Since(began) < length {
 			if err := one(next.Add(1)); err != nil {
 				return err
 			}
@@ -243,6 +304,7 @@ func (b *bench) openLoop(name string, rate float64, one func(i int64) error) err
 func (b *bench) begin(store string) (stop func(), file string, err error) {
 	carrier := standin.New(benchSID, benchAuth)
 	carrier.Receipts = false
+	carrier.OnMessage = func(standin.Message) { b.answered.Add(1) }
 	twilio := httptest.NewServer(carrier)
 	end := func() { carrier.Close(); twilio.Close() }
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -278,6 +340,7 @@ service: {name: Anytown breast nurses, nurse_line: 01632 960 001}
 		end()
 		return nil, "", err
 	}
+	b.process = process.Process
 	ended := make(chan struct{})
 	go func() { _ = process.Wait(); close(ended) }() // how it ends is in its log
 	stop = func() {
@@ -376,13 +439,31 @@ func (b *bench) enrol() error {
 	})
 }
 
-// webhook is one text, signed as Twilio does.
-func (b *bench) webhook(i int64) error {
-	form := url.Values{"MessageSid": {"SM" + rand.Text()}, "AccountSid": {benchSID}, "From": {benchPhone(i % int64(b.Patients))}, "To": {"+447700900001"},
-		"Body": {fmt.Sprintf("no nothing new thanks %d", i)}, "NumMedia": {"0"}}
-	_, _, err := b.ask(b.client, "POST", "/twilio/inbound", formKind, form.Encode(), http.StatusOK,
-		http.Header{"X-Twilio-Signature": {standin.Sign(benchAuth, b.url+"/twilio/inbound", form)}})
-	return err
+// webhook is one text to lookout. She asks for the signs to know, which is answered
+// each time.
+func (b *bench) webhook(i int64) error { return b.text(b.url, i) }
+
+// text is one text to a door, signed as Twilio does.
+func (b *bench) text(door string, i int64) error {
+	form := url.Values{"MessageSid": {"SM" + rand.Text()}, "AccountSid": {benchSID}, "From": {benchPhone(i % int64(b.Patients))}, "To": {"+447700900001"}, "Body": {"SIGNS"}, "NumMedia": {"0"}}
+	r, err := http.NewRequestWithContext(b.ctx, http.MethodPost, door+"/twilio/inbound", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", formKind)
+	r.Header.Set("X-Twilio-Signature", standin.Sign(benchAuth, door+"/twilio/inbound", form))
+	response, err := b.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("a text was answered with %d, not 200", response.StatusCode)
+	}
+	return nil
 }
 
 func (b *bench) queue(int64) error {

@@ -14,97 +14,237 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
 	"github.com/redis/go-redis/v9"
+
+	"lookout/channels/sms/standin"
 )
 
-// turnBytes is about what one message makes the store write: her record, three entries
-// of her journal, and what is found by them.
-const turnBytes = 3000
+// What one text makes a store write: measured, of a person who writes SIGNS and is
+// answered (see docs/scale.md).
+const (
+	recordBytes  = 800  // her record, written anew
+	entriesBytes = 1100 // three entries of her journal
+	messageBytes = 550  // the answer on its way
+)
 
-// groupedCommits is what the disk takes at best: rows of the same size, put in by as many
-// callers, and a commit for all who wait together.
-func (b *bench) groupedCommits() (rate float64, err error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "floor.db")+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)")
+// commitsOfText is how often a text is committed to: her turn, the claim of its
+// answer, and that it was sent. Delivery receipts, which come later, are not measured.
+const commitsOfText = 3
+
+// bareStore keeps what lookout would keep of a text, in as many commits, of as many
+// rows and bytes, and decides nothing.
+type bareStore struct {
+	turn          func(n int64) error
+	claim, settle func(n int64) error
+	close         func() error
+}
+
+// bareSQLite is such a store in a file. As many as wait together share a commit.
+func (b *bench) bareSQLite() (*bareStore, error) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(b.dir, "floor.db")+"?_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=wal_autocheckpoint(4000)&_pragma=cache_size(-32768)")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	if _, err := db.Exec("CREATE TABLE floor (n INTEGER PRIMARY KEY, k TEXT NOT NULL, v BLOB NOT NULL); CREATE INDEX floor_k ON floor (k)"); err != nil {
-		return 0, err
+	fail := func(err error) (*bareStore, error) { return nil, errors.Join(err, db.Close()) }
+	if _, err := db.Exec(`CREATE TABLE person (n INTEGER PRIMARY KEY, wake INTEGER, v BLOB NOT NULL); CREATE INDEX person_wake ON person (wake);
+		CREATE TABLE entry (n INTEGER PRIMARY KEY, person INTEGER, k TEXT NOT NULL, v BLOB NOT NULL); CREATE UNIQUE INDEX entry_k ON entry (k); CREATE INDEX entry_person ON entry (person, n);
+		CREATE TABLE message (n INTEGER PRIMARY KEY, state INTEGER NOT NULL, carrier TEXT, v BLOB NOT NULL); CREATE INDEX message_leave ON message (n) WHERE state < 2; CREATE INDEX message_carrier ON message (carrier) WHERE carrier IS NOT NULL`); err != nil {
+		return fail(err)
 	}
-	type waiting struct {
-		n    int64
+	prepared := make(map[string]*sql.Stmt)
+	for name, text := range map[string]string{
+		"begin": "BEGIN IMMEDIATE", "commit": "COMMIT", "rollback": "ROLLBACK",
+		"person": "INSERT INTO person (n, wake, v) VALUES (?1, ?2, ?3) ON CONFLICT (n) DO UPDATE SET wake = ?2, v = ?3",
+		"entry":  "INSERT INTO entry (person, k, v) VALUES (?, ?, ?)", "message": "INSERT INTO message (n, state, v) VALUES (?, 0, ?)",
+		"claim": "UPDATE message SET state = 1 WHERE n = ?", "settle": "UPDATE message SET state = 2, carrier = ?2 WHERE n = ?1",
+	} {
+		if prepared[name], err = db.Prepare(text); err != nil {
+			return fail(err)
+		}
+	}
+	type job struct {
+		run  func() error
 		done chan error
 	}
-	wait := make(chan waiting, callers)
-	value := make([]byte, turnBytes)
+	jobs := make(chan job, 1024)
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		for first := range wait {
-			group := []waiting{first}
-			for len(wait) > 0 {
-				group = append(group, <-wait)
+		for first := range jobs {
+			group := []job{first}
+			for len(jobs) > 0 && len(group) < 256 {
+				group = append(group, <-jobs)
 			}
 			err := func() error {
-				tx, err := db.Begin()
-				if err != nil {
+				if _, err := prepared["begin"].Exec(); err != nil {
 					return err
 				}
-				for _, w := range group {
-					if _, err := tx.Exec("INSERT INTO floor (k, v) VALUES (?, ?)", fmt.Sprint("key-", w.n), value); err != nil {
-						return errors.Join(err, tx.Rollback())
+				for _, j := range group {
+					if err := j.run(); err != nil {
+						_, undo := prepared["rollback"].Exec()
+						return errors.Join(err, undo)
 					}
 				}
-				return tx.Commit()
+				_, err := prepared["commit"].Exec()
+				return err
 			}()
-			for _, w := range group {
-				w.done <- err
+			for _, j := range group {
+				j.done <- err
 			}
 		}
 	})
-	rate, _, err = b.flood(func(i int64) error {
-		w := waiting{i, make(chan error, 1)}
-		wait <- w
-		return <-w.done
-	})
-	close(wait)
-	writing.Wait()
-	return rate, err
+	put := func(run func() error) error {
+		j := job{run, make(chan error, 1)}
+		jobs <- j
+		return <-j.done
+	}
+	exec := func(name string, args ...any) error {
+		_, err := prepared[name].Exec(args...)
+		return err
+	}
+	record, entries, message := make([]byte, recordBytes), make([]byte, entriesBytes), make([]byte, messageBytes)
+	return &bareStore{
+		turn: func(n int64) error {
+			return put(func() error {
+				person := n % int64(b.Patients)
+				return errors.Join(exec("person", person, n, record), exec("entry", person, fmt.Sprint("in:SM", n), entries), exec("message", n, message))
+			})
+		},
+		claim:  func(n int64) error { return put(func() error { return exec("claim", n) }) },
+		settle: func(n int64) error { return put(func() error { return exec("settle", n, fmt.Sprint("SM", n)) }) },
+		close: func() error {
+			close(jobs)
+			writing.Wait()
+			return db.Close()
+		},
+	}, nil
 }
 
-// bareScripts is what Redis takes at best of the same bytes, by the same client.
-func (b *bench) bareScripts(at string) (rate float64, err error) {
+// The scripts of a text in Redis: they write the keys that lookout does.
+const (
+	bareTurn = `redis.call('SET', KEYS[1], ARGV[1]) redis.call('RPUSH', KEYS[2], ARGV[2], ARGV[3], ARGV[4]) redis.call('HSET', KEYS[3], ARGV[5], ARGV[6], ARGV[5] .. ':s', ARGV[7])
+redis.call('HSET', KEYS[4], ARGV[5], 'done') redis.call('HSET', KEYS[5], ARGV[5], ARGV[8]) redis.call('ZADD', KEYS[6], ARGV[5], ARGV[8]) redis.call('ZADD', KEYS[7], ARGV[5], ARGV[9]) redis.call('ZADD', KEYS[8], ARGV[5], ARGV[9]) return 1`
+	bareClaim  = `redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('HSET', KEYS[2], ARGV[1] .. ':s', ARGV[3]) redis.call('ZREM', KEYS[3], ARGV[2]) redis.call('ZADD', KEYS[4], ARGV[1], ARGV[2]) return 1`
+	bareSettle = `redis.call('HSET', KEYS[5], ARGV[1], ARGV[2]) redis.call('HSET', KEYS[2], ARGV[1] .. ':s', ARGV[3], ARGV[1] .. ':c', ARGV[1]) redis.call('ZREM', KEYS[4], ARGV[2]) redis.call('ZREM', KEYS[6], ARGV[2]) redis.call('HDEL', KEYS[1], ARGV[1]) return 1`
+)
+
+// bareRedis is such a store in the Redis that lookout is measured on, by the same client.
+func (b *bench) bareRedis(at string) (*bareStore, error) {
 	at, _, _ = strings.Cut(at, "?")
 	o, err := redis.ParseURL(at)
 	if err != nil {
-		return 0, errors.New("the URL of the Redis cannot be read")
+		return nil, errors.New("the URL of the Redis cannot be read")
 	}
-	o.PoolSize, o.MaxRetries = callers, -1
+	o.PoolSize, o.MaxRetries = 2*callers, -1
 	client := redis.NewClient(o)
-	defer func() { err = errors.Join(err, client.Close()) }()
-	const prefix = "lookout-bench-floor:"
-	keys := func(i int64) []string {
-		p := fmt.Sprint(prefix, i%int64(b.Patients))
-		return []string{p + ":p", p + ":j", p + ":o"}
-	}
-	defer func() {
-		for i := range int64(b.Patients) {
-			err = errors.Join(err, client.Del(context.Background(), keys(i)...).Err())
+	sha := make(map[string]string)
+	for _, text := range []string{bareTurn, bareClaim, bareSettle} {
+		if sha[text], err = client.ScriptLoad(b.ctx, text).Result(); err != nil {
+			return nil, errors.Join(err, client.Close())
 		}
-	}()
-	sha, err := client.ScriptLoad(b.ctx, `redis.call('SET', KEYS[1], ARGV[1]) redis.call('RPUSH', KEYS[2], ARGV[2], ARGV[3], ARGV[4]) redis.call('HSET', KEYS[3], ARGV[5], ARGV[6]) return 1`).Result()
-	if err != nil {
-		return 0, err
 	}
-	part := strings.Repeat("x", turnBytes/5)
-	rate, _, err = b.flood(func(i int64) error {
-		return client.EvalSha(b.ctx, sha, keys(i), part, part, part, part, i, part).Err()
-	})
-	return rate, err
+	const prefix = "lookout-bench-floor:"
+	key := func(n int64, name string) string { return fmt.Sprint(prefix, n%int64(b.Patients), ":", name) }
+	slot := func(n int64, name string) string { return fmt.Sprint(prefix, "s", n%128, ":", name) }
+	standing := "0 0 0 0 0 0 4503605627370496 0 sms. 0123456789abcdef"
+	member := func(n int64) string { return fmt.Sprint("0123456789abcdef:anytown-p0123456789abcdef-m", n) }
+	run := func(text string, keys []string, args ...any) error {
+		return client.EvalSha(b.ctx, sha[text], keys, args...).Err()
+	}
+	marks := func(n int64) []string {
+		return []string{slot(n, "held"), key(n, "o"), slot(n, "ready"), slot(n, "later"), slot(n, "carrier"), slot(n, "unsettled")}
+	}
+	record, entry, message := strings.Repeat("x", recordBytes), strings.Repeat("x", entriesBytes/3), strings.Repeat("x", messageBytes)
+	return &bareStore{
+		turn: func(n int64) error {
+			return run(bareTurn, []string{key(n, "p"), key(n, "j"), key(n, "o"), key(n, "k"), slot(n, "keys"), slot(n, "due"), slot(n, "ready"), slot(n, "unsettled")},
+				record, entry, entry, entry, n, message, standing, "1 anytown-p0123456789abcdef", member(n))
+		},
+		claim:  func(n int64) error { return run(bareClaim, marks(n), n, member(n), standing) },
+		settle: func(n int64) error { return run(bareSettle, marks(n), n, member(n), standing) },
+		close: func() error {
+			sweepAway(o, prefix+"*")
+			return client.Close()
+		},
+	}, nil
+}
+
+// bareDoor is the floor of the whole door: a handler that reads the form and says yes
+// when the text is kept, and then claims its answer, has a carrier take it and keeps
+// that, as many at once as ask for it. It checks and decides nothing.
+type bareDoor struct {
+	b        *bench
+	store    *bareStore
+	server   *httptest.Server
+	carrier  *standin.Carrier
+	twilio   *httptest.Server
+	client   *http.Client
+	answers  chan int64
+	sending  sync.WaitGroup
+	next     atomic.Int64
+	answered atomic.Int64
+}
+
+func (b *bench) bareDoor(store *bareStore) *bareDoor {
+	d := &bareDoor{b: b, store: store, carrier: standin.New(benchSID, benchAuth), client: newBenchClient(), answers: make(chan int64, 1<<20)}
+	d.twilio = httptest.NewServer(d.carrier)
+	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := d.next.Add(1)
+		if err := errors.Join(r.ParseForm(), store.turn(n)); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		d.answers <- n
+	}))
+	for range callers {
+		d.sending.Go(func() {
+			for n := range d.answers {
+				if d.send(n) == nil { // else it is never answered, and the measurement fails
+					d.answered.Add(1)
+				}
+			}
+		})
+	}
+	return d
+}
+
+func (d *bareDoor) send(n int64) error {
+	if err := d.store.claim(n); err != nil {
+		return err
+	}
+	form := url.Values{"To": {benchPhone(n % int64(d.b.Patients))}, "From": {"+447700900001"}, "Body": {strings.Repeat("x", 160)}}
+	r, err := http.NewRequestWithContext(d.b.ctx, http.MethodPost, d.twilio.URL+"/2010-04-01/Accounts/"+benchSID+"/Messages.json", strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	r.SetBasicAuth(benchSID, benchAuth)
+	r.Header.Set("Content-Type", formKind)
+	response, err := d.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	return d.store.settle(n)
+}
+
+// text is one text to the bare door.
+func (d *bareDoor) text(i int64) error { return d.b.text(d.server.URL, i) }
+
+func (d *bareDoor) end() error {
+	d.server.Close()
+	close(d.answers)
+	d.sending.Wait()
+	d.client.CloseIdleConnections()
+	d.twilio.Close()
+	d.carrier.Close()
+	return d.store.close()
 }
 
 // redis gives a server to measure on: the given one, or one that is started.
