@@ -56,6 +56,8 @@ type Bot struct {
 	relay    Relay
 	pace     Pace
 	kicked   chan struct{}
+	kickMu   sync.Mutex
+	kickedOn []string // the channels that were kicked
 }
 
 // Config is what a Bot needs. All of it is required but Log and Now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +13,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Kick asks [Bot.Run] to look at the outbox now.
-func (b *Bot) Kick() {
+// kick asks [Bot.Run] to look at the outbox of those channels now.
+func (b *Bot) kick(send []Outgoing) {
+	b.kickMu.Lock()
+	for i := range send {
+		if !slices.Contains(b.kickedOn, send[i].To.Channel) {
+			b.kickedOn = append(b.kickedOn, send[i].To.Channel)
+		}
+	}
+	b.kickMu.Unlock()
 	select {
 	case b.kicked <- struct{}{}:
 	default:
@@ -39,18 +47,31 @@ func (b *Bot) Run(ctx context.Context) error {
 			return nil
 		case <-b.kicked:
 		}
-		if _, err := b.Deliver(ctx); err != nil && ctx.Err() == nil {
+		b.kickMu.Lock()
+		on := b.kickedOn
+		b.kickedOn = nil
+		b.kickMu.Unlock()
+		if _, err := b.deliver(ctx, func(channel string) bool { return slices.Contains(on, channel) }); err != nil && ctx.Err() == nil {
 			b.log.Error("deliver failed", "err", err)
 		}
 	}
 }
 
-// inFlight is how many messages of one channel are sent at once.
-const inFlight = 16
+// inFlight is how many messages of one channel are claimed and sent together, and
+// batchesAtOnce how many such batches are under way at most: while one is with the
+// carrier, the next is claimed, and the last is settled.
+const (
+	inFlight      = 16
+	batchesAtOnce = 4
+)
 
 // Deliver sends what may leave now, on every channel, and says how many messages
 // the carriers took. It may run twice at once: the store leases each message to one.
 func (b *Bot) Deliver(ctx context.Context) (int, error) {
+	return b.deliver(ctx, func(string) bool { return true })
+}
+
+func (b *Bot) deliver(ctx context.Context, on func(channel string) bool) (int, error) {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -58,6 +79,9 @@ func (b *Bot) Deliver(ctx context.Context) (int, error) {
 		faults []error
 	)
 	for channel, o := range b.outlets {
+		if !on(channel) {
+			continue
+		}
 		wg.Go(func() {
 			n, err := b.deliverChannel(ctx, channel, o)
 			mu.Lock()
@@ -73,29 +97,59 @@ func (b *Bot) Deliver(ctx context.Context) (int, error) {
 }
 
 func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (int, error) {
-	sent := 0
-	for ctx.Err() == nil {
+	type outcome struct {
+		sent int
+		err  error
+	}
+	var (
+		finished = make(chan outcome)
+		under    int // batches under way
+		sent     int
+		faults   []error
+		more     = true // the last claim got as much as it might: there is more
+	)
+	finish := func() {
+		r := <-finished
+		under--
+		sent += r.sent
+		if r.err != nil {
+			faults = append(faults, r.err)
+		}
+	}
+	for ctx.Err() == nil && len(faults) == 0 {
+		if under == batchesAtOnce || under > 0 && !more {
+			finish()
+			more = true // its people may have another text
+			continue
+		}
 		room, err := o.room(ctx)
 		if err != nil {
-			return sent, nil // told to stop
+			break // told to stop
 		}
 		until := time.Now().Add(o.Lease * 3 / 4) // well before the lease ends, whatever happens to us meanwhile
 		batch, err := b.store.ClaimOutgoing(ctx, channel, b.now(), o.Lease, room)
 		if err != nil {
-			return sent, err
+			faults = append(faults, err)
+			break
 		}
-		if len(batch) == 0 {
-			return sent, nil
+		if more = len(batch) == room; len(batch) == 0 {
+			if under == 0 {
+				break
+			}
+			continue
 		}
 		o.limit.ReserveN(time.Now(), len(batch))
 		b.inTurn(ctx, channel, o, len(batch), until)
-		n, err := b.sendBatch(ctx, o, batch, until)
-		sent += n
-		if err != nil {
-			return sent, err
-		}
+		under++
+		go func() {
+			n, err := b.sendBatch(ctx, o, batch, until)
+			finished <- outcome{n, err}
+		}()
 	}
-	return sent, nil
+	for under > 0 {
+		finish()
+	}
+	return sent, errors.Join(faults...)
 }
 
 // room waits until the carrier's rate lets a message go, and says how many it lets go

@@ -123,7 +123,7 @@ func (b *Bot) after(t *turn) {
 		b.tell(hint)
 	}
 	if len(t.change.Send) > 0 {
-		b.Kick()
+		b.kick(t.change.Send)
 	}
 }
 

@@ -26,6 +26,8 @@ type list struct {
 	give   func(s slot, n int) *command
 	scored bool
 	order  func(a, b member) int
+	// all gives the first n of every slot in one question, in order in each slot; nil: each is asked.
+	all func(ctx context.Context, n int) ([]member, error)
 }
 
 // first puts the first limit members of all slots together. It asks each slot
@@ -70,6 +72,14 @@ var allSlots = func() []slot {
 
 // fetch asks slots for their first n.
 func (s *Store) fetch(ctx context.Context, l list, slots []slot, n int, of [][]member) error {
+	if l.all != nil && len(slots) == slotCount {
+		clear(of)
+		found, err := l.all(ctx, n)
+		for _, m := range found {
+			of[m.slot] = append(of[m.slot], m)
+		}
+		return err
+	}
 	asks := make([]*command, len(slots))
 	for i, sl := range slots {
 		asks[i] = l.give(sl, n)

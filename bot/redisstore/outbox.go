@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,8 +69,8 @@ type claiming struct {
 
 // ClaimOutgoing leases messages that may leave. It looks at the first of every
 // slot, holds each one's recipient, and then leases it in its own slot, which
-// decides. A claim that is cut short leaves at most held recipients, who are
-// free again with the lease's end.
+// decides; where one server has all slots, one script does both. A claim that is
+// cut short leaves at most held recipients, who are free again with the lease's end.
 func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -80,12 +81,15 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 	defer cancel()
 	c := &claiming{store: s, channel: channel, now: millis(now), until: millis(now.Add(lease)), limit: limit,
 		settled: make(map[string]bool), gone: make(map[string]bool)}
-	if err := c.ripen(ctx); err != nil {
-		return nil, err
-	}
 	ready := list{scored: true, order: byScore, give: func(sl slot, n int) *command {
 		return plain("zrange", s.keys.ready(sl, channel), 0, n-1, "withscores")
 	}}
+	try := c.try
+	if s.servers.single != nil {
+		try, ready.all = c.tryAtOnce, c.look
+	} else if err := c.ripen(ctx); err != nil {
+		return nil, err
+	}
 	// What is seen but cannot leave (its recipient is held) makes room for more to be looked at.
 	for look := limit + 16; len(c.claimed) < limit; look *= 4 {
 		seen, err := s.first(ctx, ready, look)
@@ -97,7 +101,7 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 			if len(round) == 0 {
 				break
 			}
-			if err := c.try(ctx, round); err != nil {
+			if err := try(ctx, round); err != nil {
 				return c.claimed, c.unless(err)
 			}
 		}
@@ -106,6 +110,38 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 		}
 	}
 	return c.claimed, nil
+}
+
+// look gives the first messages of each slot that may leave, by one script.
+func (c *claiming) look(ctx context.Context, n int) ([]member, error) {
+	s := c.store
+	keys := make([]string, 0, 2*slotCount)
+	for sl := range slot(slotCount) {
+		keys = append(keys, s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel))
+	}
+	for {
+		run := scriptLook.call(keys, c.now, ripenAtOnce, n)
+		if err := s.servers.write(ctx, run); err != nil {
+			return nil, err
+		}
+		answer, err := run.done.Slice()
+		if err != nil || len(answer)%3 != 1 {
+			return nil, unavailable(fmt.Errorf("an answer that is none: %w", err))
+		}
+		if more, _ := answer[0].(int64); more != 0 {
+			continue
+		}
+		out := make([]member, 0, len(answer)/3)
+		for i := 1; i < len(answer); i += 3 {
+			sl, _ := answer[i].(int64)
+			name, _ := answer[i+1].(string)
+			score, _ := answer[i+2].(string)
+			m := member{slot: slot(sl), name: name}
+			m.score, _ = strconv.ParseFloat(score, 64)
+			out = append(out, m)
+		}
+		return out, nil
+	}
 }
 
 // unless keeps a fault back when messages were claimed already: they must be sent.
@@ -180,6 +216,47 @@ func (c *claiming) choose(seen []member) []candidate {
 	return round
 }
 
+// tryAtOnce leases the messages of a round whose recipients are free, and holds those.
+func (c *claiming) tryAtOnce(ctx context.Context, round []candidate) error {
+	s := c.store
+	leases := make([]*command, len(round))
+	for i, m := range round {
+		leases[i] = scriptClaim.call([]string{s.keys.messages(m.patient), s.keys.ready(m.slot, c.channel), s.keys.later(m.slot, c.channel), s.keys.held(c.channel, m.recipient)},
+			m.n, m.name, c.now, c.until, m.recipient, m.id)
+	}
+	fault := s.servers.write(ctx, leases...)
+	for i, m := range round {
+		if leases[i].err() != nil {
+			c.settled[m.recipient] = true
+			continue
+		}
+		answer, err := leases[i].done.StringSlice()
+		if err != nil {
+			c.gone[m.name] = true
+			continue
+		}
+		c.settled[m.recipient] = true // it, or another message, is on its way there
+		if len(answer) != 2 {
+			continue
+		}
+		if err := c.took(m, answer); err != nil {
+			return err
+		}
+	}
+	return fault
+}
+
+// took keeps what was leased.
+func (c *claiming) took(m candidate, answer []string) error {
+	o, err := c.store.decodeOutgoing(m.id, answer[0], answer[1], "", "")
+	if err != nil {
+		return err
+	}
+	c.store.bound.put(m.id, bound{c.channel, m.recipient})
+	c.claimed = append(c.claimed, o)
+	return nil
+}
+
 // try holds the recipients of a round, and leases the messages whose recipients it got.
 func (c *claiming) try(ctx context.Context, round []candidate) error {
 	s := c.store
@@ -191,10 +268,11 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 		return err
 	}
 	var free []candidate
+	var had []bool // the message had its recipient before: it is not ours to give back
 	var leases []*command
 	for i, m := range round {
-		if got, _ := holds[i].done.Int64(); got == 1 {
-			free = append(free, m)
+		if got, _ := holds[i].done.Int64(); got > 0 {
+			free, had = append(free, m), append(had, got == 2)
 			leases = append(leases, scriptClaim.call([]string{s.keys.messages(m.patient), s.keys.ready(m.slot, c.channel), s.keys.later(m.slot, c.channel)},
 				m.n, m.name, c.now, c.until))
 		} else {
@@ -208,22 +286,22 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 	fault := s.servers.write(ctx, leases...)
 	var back []*command
 	for i, m := range free {
-		answer, err := leases[i].done.StringSlice()
 		if leases[i].err() != nil {
 			c.settled[m.recipient] = true
 			continue
 		}
+		answer, err := leases[i].done.StringSlice()
 		if err != nil || len(answer) != 2 {
 			c.gone[m.name] = true
-			back = append(back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
+			if !had[i] {
+				back = append(back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
+			}
 			continue
 		}
 		c.settled[m.recipient] = true
-		o, err := s.decodeOutgoing(m.id, answer[0], answer[1], "", "")
-		if err != nil {
+		if err := c.took(m, answer); err != nil {
 			return err
 		}
-		c.claimed = append(c.claimed, o)
 	}
 	if fault != nil {
 		return fault
@@ -234,11 +312,20 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 	return nil
 }
 
+// bound is where a message goes, which never changes.
+type bound struct{ channel, recipient string }
+
 // Settle records what became of messages. Each is settled in its own slot; then
-// its recipient is free for the next.
+// its recipient is free for the next. Where one server has all slots, one script
+// does both.
 func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error {
 	if len(settlements) == 0 {
 		return nil
+	}
+	for _, x := range settlements {
+		if !slices.Contains(states, x.State) {
+			return fmt.Errorf("%w: unknown delivery state %q", bot.ErrInvalid, x.State)
+		}
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -247,30 +334,25 @@ func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error
 	defer leave()
 	ctx, cancel := whole(ctx)
 	defer cancel()
-	look := make([]*command, len(settlements))
-	for i, x := range settlements {
-		if !slices.Contains(states, x.State) {
-			return fmt.Errorf("%w: unknown delivery state %q", bot.ErrInvalid, x.State)
-		}
-		patient, n, _ := bot.OwnerOf(x.ID, bot.MessageMark)
-		look[i] = plain("hget", s.keys.messages(patient), n+":s")
-	}
-	if err := s.servers.read(ctx, look...); err != nil {
+	there, err := s.boundFor(ctx, settlements)
+	if err != nil {
 		return err
 	}
-	there := make([]*standing, len(settlements))
+	if s.servers.single != nil {
+		var record []*command
+		for i, x := range settlements {
+			if there[i] != nil {
+				record = append(record, s.settlement(x, there[i], s.keys.held(there[i].channel, there[i].recipient), s.keys.carrier(x.CarrierID)))
+			}
+		}
+		if len(record) == 0 {
+			return nil
+		}
+		return s.servers.write(ctx, record...)
+	}
 	var index []*command
 	for i, x := range settlements {
-		text, err := look[i].done.Text()
-		if err != nil {
-			continue // settling what is not there is no error
-		}
-		st, err := parseStanding(text)
-		if err != nil {
-			return unavailable(err)
-		}
-		there[i] = &st
-		if x.CarrierID != "" {
+		if there[i] != nil && x.CarrierID != "" {
 			// Before the message has it, so that it is found once it has.
 			index = append(index, plain("hset", s.keys.carrier(x.CarrierID), x.CarrierID, x.ID))
 		}
@@ -283,24 +365,63 @@ func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error
 	return s.settle(ctx, settlements, there)
 }
 
-func (s *Store) settle(ctx context.Context, settlements []bot.Settlement, there []*standing) error {
-	var record []*command
-	var of []int
+// boundFor says where messages go: what this process has claimed it knows. nil: there
+// is no such message.
+func (s *Store) boundFor(ctx context.Context, settlements []bot.Settlement) ([]*bound, error) {
+	there := make([]*bound, len(settlements))
+	look := make([]*command, len(settlements))
+	var asks []*command
 	for i, x := range settlements {
-		st := there[i]
-		if st == nil {
+		if b := s.bound.get(x.ID); b.channel != "" {
+			there[i] = &b
 			continue
 		}
 		patient, n, _ := bot.OwnerOf(x.ID, bot.MessageMark)
-		sl := slotOf(patient)
-		unknown := 0
-		if x.Unsettled {
-			unknown = 1
+		look[i] = plain("hget", s.keys.messages(patient), n+":s")
+		asks = append(asks, look[i])
+	}
+	if len(asks) == 0 {
+		return there, nil
+	}
+	if err := s.servers.read(ctx, asks...); err != nil {
+		return nil, err
+	}
+	for i, c := range look {
+		if c == nil {
+			continue
 		}
-		record = append(record, scriptSettle.call(
-			[]string{s.keys.messages(patient), s.keys.ready(sl, st.channel), s.keys.later(sl, st.channel), s.keys.unsettled(sl)},
-			n, x.ID, x.Fence, slices.Index(states, x.State), x.CarrierID, x.Code, millis(x.At), millis(x.RetryAt), unknown))
-		of = append(of, i)
+		text, err := c.done.Text()
+		if err != nil {
+			continue // settling what is not there is no error
+		}
+		st, err := parseStanding(text)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		there[i] = &bound{st.channel, st.recipient}
+	}
+	return there, nil
+}
+
+// settlement is the command that records one; more are further keys of the script.
+func (s *Store) settlement(x bot.Settlement, to *bound, more ...string) *command {
+	patient, n, _ := bot.OwnerOf(x.ID, bot.MessageMark)
+	sl := slotOf(patient)
+	unknown := 0
+	if x.Unsettled {
+		unknown = 1
+	}
+	keys := append([]string{s.keys.messages(patient), s.keys.ready(sl, to.channel), s.keys.later(sl, to.channel), s.keys.unsettled(sl)}, more...)
+	return scriptSettle.call(keys, n, x.ID, x.Fence, slices.Index(states, x.State), x.CarrierID, x.Code, millis(x.At), millis(x.RetryAt), unknown, to.recipient)
+}
+
+func (s *Store) settle(ctx context.Context, settlements []bot.Settlement, there []*bound) error {
+	var record []*command
+	var of []int
+	for i, x := range settlements {
+		if there[i] != nil {
+			record, of = append(record, s.settlement(x, there[i])), append(of, i)
+		}
 	}
 	if len(record) == 0 {
 		return nil
@@ -308,9 +429,12 @@ func (s *Store) settle(ctx context.Context, settlements []bot.Settlement, there 
 	fault := s.servers.write(ctx, record...)
 	var free []*command
 	for i, c := range record {
+		if c.err() != nil {
+			continue
+		}
 		if done, err := c.done.Int64(); err == nil && done == 1 {
-			x, st := settlements[of[i]], there[of[i]]
-			free = append(free, scriptLetGo.call([]string{s.keys.held(st.channel, st.recipient)}, st.recipient, x.ID))
+			x, to := settlements[of[i]], there[of[i]]
+			free = append(free, scriptLetGo.call([]string{s.keys.held(to.channel, to.recipient)}, to.recipient, x.ID))
 		}
 	}
 	if len(free) > 0 {

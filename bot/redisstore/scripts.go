@@ -34,6 +34,7 @@ var (
 	scriptAddress = read("address")
 	scriptLeave   = read("leave")
 	scriptRipen   = read("ripen")
+	scriptLook    = read("look")
 	scriptHold    = read("hold")
 	scriptLetGo   = read("let_go")
 	scriptClaim   = read("claim")

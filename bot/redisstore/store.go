@@ -72,6 +72,8 @@ type Store struct {
 	listed memory[listing]
 	// met is, by key of an address, who was there the last time: a guess, which is checked.
 	met memory[[]string]
+	// bound is, by message, where those go that were claimed here.
+	bound memory[bound]
 }
 
 type listing struct {
