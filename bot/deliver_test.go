@@ -143,3 +143,55 @@ func TestAPageThatMayHaveGoneIsNotTakenBack(t *testing.T) {
 		}
 	})
 }
+
+// crowded is a carrier that answers nobody until it has so many messages at once.
+type crowded struct {
+	mu      sync.Mutex
+	wait    int
+	have    map[string]int // by telephone
+	most    int            // to one telephone at once
+	at      int            // with the carrier now
+	enough  chan struct{}
+	settled int
+}
+
+func (c *crowded) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
+	c.mu.Lock()
+	c.have[out.To.At]++
+	c.most = max(c.most, c.have[out.To.At])
+	if c.at++; c.at == c.wait {
+		close(c.enough)
+	}
+	c.mu.Unlock()
+	<-c.enough
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.have[out.To.At]--
+	c.settled++
+	return bot.Sent{CarrierID: out.ID}, nil
+}
+
+// A slow carrier does not make one batch wait for another: several are with it at
+// once, and never two texts to the same telephone.
+func TestSeveralBatchesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+		const people = 60
+		carrier := &crowded{wait: people, have: make(map[string]int), enough: make(chan struct{})}
+		b, _ := newBot(t, &at, map[string]bot.Outlet{"sms": {Sender: carrier, Lease: time.Minute}})
+		for i := range people + 10 { // ten of them write twice
+			from := bot.Address{Channel: "sms", At: fmt.Sprintf("+4477009001%02d", i%people)}
+			text := "who is this"
+			if i >= people {
+				text = "crushing pain in my chest, cant breathe"
+			}
+			if err := b.Receive(t.Context(), bot.Inbound{From: from, Text: text, CarrierID: fmt.Sprint("SM", i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n, err := b.Deliver(t.Context()) // would never end, were fewer with the carrier at once
+		if n != people+10 || carrier.settled != n || carrier.most != 1 || err != nil {
+			t.Errorf("%d sent, %d taken, at most %d to one telephone at once, %v", n, carrier.settled, carrier.most, err)
+		}
+	})
+}
