@@ -417,7 +417,9 @@ func (s *Store) queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 	for i, m := range all {
 		_, ids[i], _ = strings.Cut(m.name, ":")
 	}
-	return s.rowsByID(ctx, ids)
+	rows, err := s.rowsByID(ctx, ids)
+	// What has gone to another state since the lists were read stands there now.
+	return slices.DeleteFunc(rows, func(r bot.Row) bool { return !slices.Contains(statesOf(f), r.State) }), err
 }
 
 // Count counts rows.
