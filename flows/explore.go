@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,6 +120,12 @@ func (s *State) place() string {
 			b.WriteString(f.Flow)
 			b.WriteByte('/')
 			b.WriteString(f.Step)
+			if f.Form != "" {
+				b.WriteString("=" + f.Form)
+			}
+			for _, name := range slices.Sorted(maps.Keys(f.Held)) {
+				fmt.Fprintf(&b, "+%s:%v", name, f.Held[name].Answer)
+			}
 			b.WriteByte('>')
 		}
 		b.WriteByte('|')
@@ -189,6 +197,37 @@ func (p *Program) possible(s State) []possibility {
 		out = append(out, possibility{Event{Reply: &Reply{Reading: triage.Reading{Answer: a}}}, false})
 	}
 	answer(triage.Answer{Kind: triage.Correction})
+	for _, a := range st.possible() {
+		answer(a)
+	}
+	if f, form := p.openForm(&s); form != nil {
+		// Each question alone, and each with all others answered.
+		filled := func(name string, a triage.Answer) Filled {
+			return Filled{Question: f.name + "/" + name, Reply: Reply{Reading: triage.Reading{Answer: a}}}
+		}
+		if st.kind != triage.Text {
+			out = append(out, possibility{Event{Form: []Filled{filled(form.next, triage.Answer{})}}, true})
+		}
+		for i, name := range form.questions {
+			for _, a := range f.steps[name].possible() {
+				var all []Filled
+				for j, other := range form.questions {
+					if j == i {
+						all = append(all, filled(name, a))
+					} else {
+						all = append(all, filled(other, f.steps[other].possible()[0]))
+					}
+				}
+				out = append(out, possibility{Event{Form: all[i : i+1]}, false}, possibility{Event{Form: all}, false})
+			}
+		}
+	}
+	return out
+}
+
+// possible lists what a question can be answered, one of each sort.
+func (st *step) possible() (out []triage.Answer) {
+	answer := func(a triage.Answer) { out = append(out, a) }
 	named, always := st.words()
 	for _, word := range append(named, always...) {
 		if st.kind == triage.Choice && slices.Contains(named, word) {

@@ -35,6 +35,10 @@ type stepFile struct {
 	Expire    *expireFile       `yaml:"expire"`
 	Unclear   *unclearFile      `yaml:"unclear"`
 
+	// A form is its questions shown at once, where that can be: steps of the same flow.
+	Form      string   `yaml:"form"`
+	Questions []string `yaml:"questions"`
+
 	Say string `yaml:"say"`
 	End string `yaml:"end"`
 

@@ -55,14 +55,28 @@ type Frame struct {
 	Flow    string                   `json:"flow"`
 	Step    string                   `json:"step"`
 	Answers map[string]triage.Answer `json:"answers,omitempty"` // by the name that the step saves under
+	// Form is the form that is open: it was shown whole, and nothing of it has been
+	// answered. Step is its first question then.
+	Form string `json:"form,omitempty"`
+	// Held are the answers that she has given in a form to questions which the talk has
+	// not come to yet, by step: these are not asked any more.
+	Held map[string]Held `json:"held,omitempty"`
 }
 
-// Event is what happened. Exactly one of Start, Aside, Reply, Timer and Stop is set.
+// Held is an answer from a form, kept until the talk comes to its question.
+type Held struct {
+	Answer triage.Answer `json:"answer"`
+	Words  string        `json:"words,omitempty"` // of a text question
+}
+
+// Event is what happened. Exactly one of Start, Aside, Reply, Form, Timer and Stop is
+// set; Stop may go with Form: what she answered is kept, and the talk ends.
 type Event struct {
 	Now   time.Time // in her own zone
 	Start string    // begin this flow
 	Aside string    // go through this flow now, then ask the open question again
 	Reply *Reply    // she wrote
+	Form  []Filled  // she filled in the form that is open, or a part of it
 	Timer string    // a timer that SetTimer asked for
 	Stop  string    // end the talk now; the reason ("stopped", "emergency", "superseded")
 }
@@ -71,6 +85,12 @@ type Event struct {
 type Reply struct {
 	Text    string
 	Reading triage.Reading
+}
+
+// Filled is her answer to one question of a form.
+type Filled struct {
+	Question string // see OpenQuestion.Name
+	Reply
 }
 
 // Facts is what conditions may ask about. A fact that is not known is left out
@@ -101,7 +121,10 @@ type Say struct {
 
 // Ask sends a question and waits for its answer.
 type Ask struct {
-	Text    string
+	Text string
+	// Form is the text that stands above a form, where one is open: the question is its
+	// first. Who can show forms shows all of [Program.Form]; who cannot asks this one.
+	Form    string
 	Options []Option // of a choice
 	Again   bool     // asked before: she said "later", took her answer back, or wrote of something else
 }

@@ -30,6 +30,8 @@ func (p *Program) Mermaid(name string, words func(text string) string) string {
 		switch s.verb { // the shapes of a flowchart: input, output, decision, subroutine, delay, flag
 		case "ask":
 			fmt.Fprintf(&b, "  s_%s[/\"%s (%s)\"/]\n", id, label(text(s.text)), s.kind)
+		case "form":
+			fmt.Fprintf(&b, "  s_%s{{\"in a form at once, by text one by one: %s\"}}\n", id, label(strings.Join(s.questions, ", ")))
 		case "say":
 			fmt.Fprintf(&b, "  s_%s[\"%s\"]\n", id, label(text(s.text)))
 		case "branch":
@@ -59,6 +61,8 @@ func (p *Program) Mermaid(name string, words func(text string) string) string {
 // no other way.
 func (s *step) edge(to target) string {
 	switch to.what {
+	case "its first question":
+		return ""
 	case "expire":
 		return "no answer in " + days(s.expire)
 	case "unclear":

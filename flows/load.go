@@ -96,9 +96,9 @@ type flow struct {
 type step struct {
 	name string
 	line int    // of its file
-	verb string // "ask", "say", "branch", "call", "wait", "escalate"
+	verb string // "ask", "form", "say", "branch", "call", "wait", "escalate"
 
-	text        string // of ask and say
+	text        string // of ask, form and say
 	kind        triage.Kind
 	concepts    []string
 	options     []Option
@@ -116,6 +116,8 @@ type step struct {
 	unclear     string // text
 	times       int
 	unclearNext string
+
+	questions []string // of a form; the first is its next
 
 	branches  []branch
 	otherwise string
@@ -252,7 +254,7 @@ func (l *loader) flow(file string, text []byte) *flow {
 			l.fault(l.at("steps", name), "name", "use small letters, digits and _, and begin with a letter", "%q cannot be the name of a step", name)
 		}
 		if f.Steps[name] == nil {
-			l.fault(l.at("steps", name), "verb", "give it one of ask, say, branch, call, wait, escalate", "step %s is empty", name)
+			l.fault(l.at("steps", name), "verb", "give it one of ask, form, say, branch, call, wait, escalate", "step %s is empty", name)
 			continue
 		}
 		s := l.step(name, f.Steps[name])
@@ -284,14 +286,14 @@ func (l *loader) step(name string, f *stepFile) *step {
 	for _, v := range []struct {
 		name string
 		set  bool
-	}{{"ask", f.Ask != ""}, {"say", f.Say != ""}, {"branch", len(f.Branch) > 0}, {"call", f.Call != ""}, {"wait", f.Wait != ""}, {"escalate", f.Escalate != ""}} {
+	}{{"ask", f.Ask != ""}, {"form", f.Form != ""}, {"say", f.Say != ""}, {"branch", len(f.Branch) > 0}, {"call", f.Call != ""}, {"wait", f.Wait != ""}, {"escalate", f.Escalate != ""}} {
 		if v.set {
 			verbs = append(verbs, v.name)
 		}
 	}
 	at := l.at("steps", name)
 	if len(verbs) != 1 {
-		l.fault(at, "verb", "give it exactly one of ask, say, branch, call, wait, escalate", "step %s has %d verbs (%s)", name, len(verbs), strings.Join(verbs, ", "))
+		l.fault(at, "verb", "give it exactly one of ask, form, say, branch, call, wait, escalate", "step %s has %d verbs (%s)", name, len(verbs), strings.Join(verbs, ", "))
 		return s
 	}
 	s.verb = verbs[0]
@@ -299,6 +301,8 @@ func (l *loader) step(name string, f *stepFile) *step {
 	switch s.verb {
 	case "ask":
 		l.ask(s, f)
+	case "form":
+		l.form(s, f)
 	case "say":
 		s.text = f.Say
 		l.needText(f.Say, "steps", name, "say")
@@ -351,7 +355,7 @@ func (l *loader) misplaced(s *step, f *stepFile) {
 		{f.Kind != "", "kind", "ask"}, {len(f.Concepts) > 0, "concepts", "ask"}, {len(f.Options) > 0, "options", "ask"},
 		{f.Min != nil, "min", "ask"}, {f.Max != nil, "max", "ask"}, {f.Save != "", "save", "ask"}, {f.Record != "", "record", "ask"}, {f.Practical, "practical", "ask"}, {len(f.On) > 0, "on", "ask"},
 		{len(f.Remind) > 0, "remind", "ask"}, {f.Expire != nil, "expire", "ask"}, {f.Unclear != nil, "unclear", "ask"},
-		{f.End != "", "end", "say"}, {f.Else != "", "else", "branch"}, {f.Next != "", "next", "ask say call wait escalate"},
+		{len(f.Questions) > 0, "questions", "form"}, {f.End != "", "end", "say"}, {f.Else != "", "else", "branch"}, {f.Next != "", "next", "ask say call wait escalate"},
 		{f.Concern != "", "concern", "escalate"}, {f.Reason != "", "reason", "escalate"},
 	} {
 		if x.set && !slices.Contains(strings.Fields(x.verbs), s.verb) {

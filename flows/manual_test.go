@@ -33,7 +33,7 @@ func TestTheManualsExamples(t *testing.T) {
 			first := regexp.MustCompile(`(?m)^  ([a-z_]+):`).FindStringSubmatch(text)[1]
 			name, text = "x.yaml", "flow: x\nversion: 1\nreview: {state: draft, author: a}\nsource: s\nstart: "+first+"\nsteps:\n"+text
 		}
-		for _, v := range regexp.MustCompile(`(ask|say|branch|call|wait|escalate):`).FindAllStringSubmatch(text, -1) {
+		for _, v := range regexp.MustCompile(`(ask|form|say|branch|call|wait|escalate):`).FindAllStringSubmatch(text, -1) {
 			verbs[v[1]] = true
 		}
 		files := fstest.MapFS{name: {Data: []byte(text)}, "pain.yaml": {Data: []byte("flow: pain\nversion: 1\nreview: {state: draft, author: a}\nsource: s\nstart: a\nsteps:\n  a: {say: t, end: completed}\n")}}
@@ -54,7 +54,7 @@ func TestTheManualsExamples(t *testing.T) {
 			t.Errorf("an example of the manual is wrong:\n%v\n%s", err, text)
 		}
 	}
-	if len(verbs) != 6 {
+	if len(verbs) != 7 {
 		t.Errorf("the manual shows only %v", verbs)
 	}
 }

@@ -126,6 +126,8 @@ func heading(s StepWords) string {
 	switch s.Verb {
 	case "ask":
 		return "ASKS: " + kindWords[string(s.Kind)]
+	case "form":
+		return "ASKS AT ONCE IN A FORM, BY TEXT ONE BY ONE"
 	case "say":
 		if s.Ends != "" {
 			return "SAYS, AND ENDS: " + s.Ends
@@ -155,6 +157,8 @@ func (as Picture) saying(s StepWords) string {
 	switch s.Verb {
 	case "branch":
 		return s.Step
+	case "form":
+		return strings.Join(s.Shows, ", ")
 	case "call":
 		return s.Calls
 	case "wait":
@@ -167,7 +171,7 @@ func (as Picture) saying(s StepWords) string {
 
 // The colours of a step: its border, which says by its heading too what it is, and
 // its ground.
-var colours = map[string][2]string{"ask": {"#005eb8", "#f0f6fc"}, "say": {"#007f3b", "#f0f8f2"}, "branch": {"#4c6272", "#f0f4f5"},
+var colours = map[string][2]string{"ask": {"#005eb8", "#f0f6fc"}, "form": {"#005eb8", "#fff"}, "say": {"#007f3b", "#f0f8f2"}, "branch": {"#4c6272", "#f0f4f5"},
 	"call": {"#330072", "#f5f1fa"}, "wait": {"#4c6272", "#fff"}, "escalate": {"#d5281b", "#fdf1f0"}}
 
 func (as Picture) draw(b *strings.Builder, s StepWords, at *box, lines []string) {
@@ -180,7 +184,7 @@ func (as Picture) draw(b *strings.Builder, s StepWords, at *box, lines []string)
 	if link != "" {
 		fmt.Fprintf(b, `<a href="%s" aria-label="The flow %s">`, html.EscapeString(link), html.EscapeString(s.Calls))
 	}
-	radius := map[string]int{"ask": 4, "say": 16, "wait": 16}[s.Verb]
+	radius := map[string]int{"ask": 4, "form": 4, "say": 16, "wait": 16}[s.Verb]
 	fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="%d" fill="%s" stroke="%s" stroke-width="2"/>`+"\n", x, y, at.w, at.h, radius, colour[1], colour[0])
 	if s.Verb == "call" { // the bars of a subroutine
 		fmt.Fprintf(b, `<path d="M%.1f %.1fv%.1fM%.1f %.1fv%.1f" stroke="%s" stroke-width="2"/>`+"\n", x+6, y, at.h, x+at.w-6, y, at.h, colour[0])

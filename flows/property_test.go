@@ -23,17 +23,31 @@ func anyProgram(t *rapid.T) fstest.MapFS {
 		var b strings.Builder
 		fmt.Fprintf(&b, "flow: f%d\nversion: 1\nreview: {state: draft, author: a}\nsource: s\nstart: s0\nsteps:\n", f)
 		last, calls := rapid.IntRange(1, 7).Draw(t, "steps"), 0
+		shown := 0              // so many of the next steps stand in a form
 		var conditions []string // that can hold at the step at hand
 		for i := range last {
 			after := func() string { return fmt.Sprintf("s%d", rapid.IntRange(i+1, last).Draw(t, "to")) }
-			verb := rapid.SampledFrom([]string{"ask", "ask", "ask", "ask", "say", "branch", "wait", "escalate", "call"}).Draw(t, "verb")
+			verb := rapid.SampledFrom([]string{"ask", "ask", "ask", "ask", "form", "form", "say", "branch", "wait", "escalate", "call"}).Draw(t, "verb")
 			if verb == "call" && (f+1 >= flows || calls == 2) {
 				verb = "say"
+			}
+			if verb == "form" && i+2 >= last {
+				verb = "ask"
+			}
+			if shown > 0 {
+				verb, shown = "ask", shown-1
 			}
 			fmt.Fprintf(&b, "  s%d: ", i)
 			switch verb {
 			case "ask":
 				conditions = append(conditions, anyQuestion(t, &b, i, last, after))
+			case "form":
+				shown = rapid.IntRange(2, last-i-1).Draw(t, "shown")
+				var names []string
+				for k := range shown {
+					names = append(names, fmt.Sprintf("s%d", i+1+k))
+				}
+				fmt.Fprintf(&b, "{form: t.form, questions: [%s]}\n", strings.Join(names, ", "))
 			case "say":
 				fmt.Fprintf(&b, "{say: t.%d, next: s%d}\n", i, i+1)
 			case "wait":
@@ -116,6 +130,27 @@ func anyReply(t *rapid.T) Event {
 	return Event{Reply: &Reply{Text: "…", Reading: r}}
 }
 
+// anyForm fills in a part of a form, or of what is none.
+func anyForm(t *rapid.T, form Form) Event {
+	e := Event{Form: []Filled{}}
+	for _, q := range form.Questions {
+		if rapid.Bool().Draw(t, "answers it") {
+			reply := anyReply(t).Reply
+			if q.Kind == triage.YesNo && rapid.Bool().Draw(t, "plainly") {
+				reply.Reading.Answer = triage.Answer{Kind: triage.SaidNo}
+			}
+			e.Form = append(e.Form, Filled{q.Name, *reply})
+		}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "with more") == 0 {
+		e.Form = append(e.Form, Filled{rapid.SampledFrom([]string{"f0/s1", "f1/s0", "gone", ""}).Draw(t, "question"), *anyReply(t).Reply})
+	}
+	if rapid.IntRange(0, 9).Draw(t, "and ends") == 0 {
+		e.Stop = "stopped"
+	}
+	return e
+}
+
 // world is a talk with its timers and its clock.
 type world struct {
 	*rapid.T
@@ -178,8 +213,12 @@ func (w *world) step(e Event) {
 		if st := w.p.at(&next); st == nil || (st.verb != "ask" && st.verb != "wait") {
 			w.Fatalf("the talk stands where nothing is waited for: %+v", next)
 		}
-		if _, open := w.p.Open(next); asks > 0 && !open {
+		open, waits := w.p.Open(next)
+		if asks > 0 && !waits {
 			w.Fatal("a question was asked, and none is open")
+		}
+		if form, ok := w.p.Form(next); ok && (form.Questions[0].Name != open.Name || len(next.Frames[len(next.Frames)-1].Held) > 0) {
+			w.Fatalf("a form is open beside the question %s: %+v", open.Name, next)
 		}
 	}
 	w.s = next
@@ -242,7 +281,12 @@ func TestAnyTalkOfAnyProgram(t *testing.T) {
 					w.step(Event{Start: "f0"})
 				}
 			default:
-				w.step(anyReply(t))
+				form, open := w.p.Form(w.s)
+				if open && rapid.IntRange(0, 2).Draw(t, "as a form") > 0 || rapid.IntRange(0, 19).Draw(t, "a form of before") == 0 {
+					w.step(anyForm(t, form))
+				} else {
+					w.step(anyReply(t))
+				}
 			}
 		}
 		for fired := 0; w.s.Active(); fired++ {

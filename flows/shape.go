@@ -44,6 +44,10 @@ func (s *step) targets() []target {
 		if s.otherwise != "" {
 			add(s.otherwise, "else", "else")
 		}
+	case "form":
+		if s.next != "" {
+			add(s.next, "its first question", "questions", "0")
+		}
 	default:
 		if s.next != "" {
 			add(s.next, "next", "next")
@@ -80,6 +84,9 @@ func (l *loader) links(p *Program, f *flow) {
 		for _, to := range f.steps[name].targets() {
 			visit(to.step)
 		}
+		for _, shown := range f.steps[name].questions { // formLinks tells when no way leads there
+			visit(shown)
+		}
 	}
 	visit(f.start)
 	for _, name := range f.order {
@@ -97,6 +104,9 @@ func (l *loader) links(p *Program, f *flow) {
 		}
 		if to := f.steps[s.next]; s.verb == "ask" && s.kind == triage.Text && s.practical && s.record == "" && (to == nil || to.verb != "escalate") {
 			l.fault(l.at("steps", name, "practical"), "practical", "let its answer lead to an escalate, which shows her words to the nurse, or `record:` it", "nobody would get the words that she answers to step %s", name)
+		}
+		if s.verb == "form" {
+			l.formLinks(f, s)
 		}
 		if s.verb == "call" && p.flows[s.call] == nil {
 			l.fault(l.at("steps", name, "call"), "no-flow", "mend the name, or add the flow", "step %s calls the flow %q, which is not there or cannot be read", name, s.call)

@@ -17,6 +17,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // OpenQuestion is the question that waits for an answer.
 type OpenQuestion struct {
+	Name     string // of its flow and step: "check-in/body"
 	Text     string // text id
 	Kind     triage.Kind
 	Concepts []string
@@ -58,7 +59,11 @@ func (p *Program) Open(s State) (OpenQuestion, bool) {
 	if st == nil || st.verb != "ask" {
 		return OpenQuestion{}, false
 	}
-	return OpenQuestion{Text: st.text, Kind: st.kind, Concepts: st.concepts, Options: st.options, Min: st.min, Max: st.max, Practical: st.practical}, true
+	return st.open(s.Frames[len(s.Frames)-1].Flow), true
+}
+
+func (st *step) open(flow string) OpenQuestion {
+	return OpenQuestion{Name: flow + "/" + st.name, Text: st.text, Kind: st.kind, Concepts: st.concepts, Options: st.options, Min: st.min, Max: st.max, Practical: st.practical}
 }
 
 // at is the step where the talk stands; nil when the program does not have it.
@@ -147,6 +152,8 @@ func (r *run) take(e Event) error {
 		return r.aside(e.Aside)
 	case e.Reply != nil:
 		r.reply(e.Reply)
+	case e.Form != nil:
+		r.fill(e.Form, e.Stop)
 	case e.Timer != "":
 		r.timer(e.Timer)
 	case e.Stop != "":
@@ -177,7 +184,7 @@ func (r *run) aside(flow string) error {
 }
 
 // clone copies what a step may change in place. It changes no BackFrames in
-// place, nor the answers in them.
+// place, nor the answers in them, nor what is held of a form.
 func clone(s State) State {
 	s.Frames = slices.Clone(s.Frames)
 	for i := range s.Frames {
@@ -193,6 +200,9 @@ func (r *run) do(e Effect) { r.effects = append(r.effects, e) }
 
 // finish ends the talk, whatever stands in it.
 func (r *run) finish(outcome string) {
+	for i := range r.s.Frames {
+		r.unheard(&r.s.Frames[i])
+	}
 	flow := r.s.Flow
 	r.s = State{}
 	r.do(Effect{Ended: &Ended{Flow: flow, Outcome: outcome}})
@@ -222,8 +232,15 @@ func (r *run) enter(name string) {
 		}
 		switch st.verb {
 		case "ask", "wait":
-			r.wait(st)
-			return
+			to, ok := r.given(st)
+			if !ok {
+				r.wait(st)
+				return
+			}
+			name = to
+		case "form":
+			r.showForm(st)
+			name = st.next
 		case "say":
 			r.do(Effect{Say: &Say{Text: st.text}})
 			r.goes(st, "say", st.next)
@@ -236,6 +253,7 @@ func (r *run) enter(name string) {
 				return
 			}
 			r.leaveFlow()
+			r.unheard(r.top())
 			r.s.Frames = r.s.Frames[:len(r.s.Frames)-1]
 			call := r.p.at(&r.s)
 			if call == nil {
@@ -318,11 +336,20 @@ func (r *run) wait(st *step) {
 		r.timerAt(timerWait, 0, st.wait)
 		return
 	}
-	r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: r.again}})
+	r.ask(st, r.again)
 	for i, remind := range st.remind {
 		r.timerAt(timerRemind, i, remind.after)
 	}
 	r.timerAt(timerExpire, 0, st.expire)
+}
+
+// ask sends a question, with the form that it stands in, if that is open.
+func (r *run) ask(st *step, again bool) {
+	ask := &Ask{Text: st.text, Options: st.options, Again: again}
+	if _, form := r.p.openForm(&r.s); form != nil {
+		ask.Form = form.text
+	}
+	r.do(Effect{Ask: ask})
 }
 
 func (r *run) timerAt(what string, n int, after time.Duration) {
@@ -344,7 +371,7 @@ func (r *run) timer(key string) {
 		r.enter(st.next)
 	case st.verb != "ask":
 	case what == timerAgain:
-		r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: true}})
+		r.ask(st, true)
 	case what == timerRemind && n >= 0 && n < len(st.remind) && r.s.Reminded <= n:
 		r.s.Reminded = n + 1
 		r.goes(st, "reminded", "")
@@ -355,8 +382,10 @@ func (r *run) timer(key string) {
 	}
 }
 
-// moveOn goes on from an open question, which she can still come back to.
+// moveOn goes on from an open question, which she can still come back to. What is left
+// of a form is asked one by one.
 func (r *run) moveOn(st *step, to string) {
+	r.top().Form = ""
 	r.s.Back, r.s.BackFrames = st.name, nil
 	r.enter(to)
 }
@@ -394,7 +423,7 @@ func (r *run) reply(reply *Reply) {
 		}
 		// It has been read, and she is told what becomes of it; the question stands.
 		r.s.Digressed = true
-		r.do(Effect{Ask: &Ask{Text: st.text, Options: st.options, Again: true}})
+		r.ask(st, true)
 		return
 	case triage.WantsNurse:
 		if st.on[string(triage.WantsNurse)] == "" {
@@ -427,6 +456,7 @@ func (r *run) goBack() bool {
 	if st := r.p.at(&back); st == nil || st.verb != "ask" {
 		return false
 	}
+	back.Frames[len(back.Frames)-1].Form = ""
 	r.s.Frames, r.s.Back, r.s.BackFrames = back.Frames, "", nil
 	r.again = true
 	r.enter(step)
@@ -481,6 +511,7 @@ func (r *run) unclear(st *step) {
 		return
 	}
 	r.s.Unclear++
+	r.top().Form = "" // what was not understood as a form is asked one by one
 	r.goes(st, "unclear", "")
 	r.do(Effect{Say: &Say{Text: st.unclear, Options: st.options}})
 }

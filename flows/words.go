@@ -13,7 +13,7 @@ import (
 // StepWords is a step in plain words, for whoever reads a flow and writes none.
 type StepWords struct {
 	Step string
-	Verb string // "ask", "say", "branch", "call", "wait" or "escalate"
+	Verb string // "ask", "form", "say", "branch", "call", "wait" or "escalate"
 	// Does says what it does; Ways, where it leads; each a phrase of its own.
 	Does []string
 	Ways []WayWords
@@ -27,8 +27,9 @@ type StepWords struct {
 	Concepts []string // what a yes, or a high number, says of her
 	// Rises are the rows that a number makes at once, from the lowest answer up.
 	Rises []Rise
-	Calls string // the flow that it goes through
-	Ends  string // how it ends the talk
+	Shows []string // of a form: the steps that it shows at once
+	Calls string   // the flow that it goes through
+	Ends  string   // how it ends the talk
 	Waits time.Duration
 	// Of a row: how urgent it is, and why.
 	Level  triage.Level
@@ -84,7 +85,7 @@ func (p *Program) InWords(name string) []StepWords {
 var kindWords = map[string]string{"yes_no": "yes or no", "scale": "a number on a scale", "choice": "one of a list", "number": "a number", "date": "a day", "weight": "her weight", "text": "her own words"}
 
 func (s *step) inWords(first bool) StepWords {
-	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Concepts: s.concepts, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
+	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Concepts: s.concepts, Shows: s.questions, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
 	does := func(format string, args ...any) { out.Does = append(out.Does, fmt.Sprintf(format, args...)) }
 	says := func(id string) string { out.Texts = append(out.Texts, id); return id }
 	if first {
@@ -115,6 +116,8 @@ func (s *step) inWords(first bool) StepWords {
 		if s.unclear != "" {
 			does("not understood: asks again with %s, %s", says(s.unclear), timesWords(s.times))
 		}
+	case "form":
+		does("shows as one form where that can be, under %s: %s; by text message one is asked after another", says(s.text), strings.Join(s.questions, ", "))
 	case "say":
 		does("says %s", says(s.text))
 		if s.end != "" {
@@ -159,7 +162,7 @@ func (s *step) whenWords(to target) string {
 		return "still not understood"
 	case to.what == "else":
 		return "else"
-	case to.what == "next" && s.verb != "ask":
+	case to.what == "next" && s.verb != "ask", s.verb == "form":
 		return ""
 	case to.what == "next" && len(s.on)+len(s.ranges) > 0:
 		return "any other answer"
