@@ -90,6 +90,9 @@ type Outlet struct {
 	// JoinUpTo puts texts of one turn to one person into one message up to that
 	// many characters; 0: never.
 	JoinUpTo int
+	// Forms says that the channel shows several questions at once, as Asking.Questions;
+	// elsewhere one is asked after another.
+	Forms bool
 }
 
 type outlet struct {

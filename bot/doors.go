@@ -17,6 +17,8 @@ type Inbound struct {
 	To      string // the number or page that it came to
 	Text    string // as it came, untouched
 	Media   []Media
+	// Answers are those of a form; Text is what she wrote beside it then.
+	Answers []FormAnswer
 	// CarrierID is the carrier's id of the message, or the client's own for a
 	// chat. It makes the message count once. Required.
 	CarrierID string

@@ -184,10 +184,12 @@ func courseOf(entries []Entry) course {
 	c := course{level: map[string]triage.Level{}, rules: map[string][]string{}}
 	var rules []string
 	var in Entry
+	seqs := map[string]int64{} // of her messages, by the carrier's id
 	for _, e := range entries {
 		switch e.Kind {
 		case EntryIn:
 			rules, in = nil, e
+			seqs[e.Carrier] = e.Seq
 			if n := len(c.checkIns); n > 0 && c.checkIns[n-1].answered.IsZero() && e.At.Sub(c.checkIns[n-1].at) <= answerWithin {
 				c.checkIns[n-1].answered = e.At
 			}
@@ -201,11 +203,15 @@ func courseOf(entries []Entry) course {
 				c.surveys = append(c.surveys, e.At)
 			}
 			if words, ok := strings.CutPrefix(e.Why, "she answered: "); ok && strings.HasPrefix(e.Ref, "survey_") {
+				seq := in.Seq
+				if form, ok := seqs[e.Carrier]; ok && e.Carrier != "" { // several answers came at once
+					seq = form
+				}
 				c.answers = append(c.answers, struct {
 					at           time.Time
 					field, words string
 					in           EntryRef
-				}{e.At, e.Ref, words, EntryRef{Seq: in.Seq}})
+				}{e.At, e.Ref, words, EntryRef{Seq: seq}})
 			}
 		case EntryRow:
 			if e.By != "" && e.By != "lookout" {

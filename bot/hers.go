@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"lookout/content"
+	"lookout/flows"
 	"lookout/flows/triage"
 )
 
@@ -28,10 +30,14 @@ type Hers struct {
 
 // Asking is the question that waits for her. The zero Asking: none does.
 type Asking struct {
-	Kind     string // "yes_no", "scale", "choice", "number", "date", "weight", "text"
-	Prompt   string
-	Options  []string // of a choice, in her language
-	Min, Max float64  // of a scale; both 0: 0 to 10
+	Kind   string // "yes_no", "scale", "choice", "number", "date", "weight", "text", or "form"
+	Name   string // of the question, for FormAnswer; "" of a form
+	Prompt string
+	// Questions are those of a form: Prompt stands above them, and what she answers of
+	// them goes at once, as Inbound.Answers.
+	Questions []Asking
+	Options   []string // of a choice, in her language
+	Min, Max  float64  // of a scale; both 0: 0 to 10
 }
 
 // Hers gives what she may see, with moments of a Seq above after. [ErrNotFound].
@@ -103,19 +109,44 @@ func (b *Bot) openQuestion(ctx context.Context, rec *Record) (Asking, error) {
 	if !ok {
 		return Asking{}, nil
 	}
-	out := Asking{Kind: string(open.Kind), Min: open.Min, Max: open.Max}
-	locale := spoken(rec.Patient.Locale)[0]
-	for _, o := range open.Options {
-		label := o.Label
-		if strings.HasPrefix(locale, "cy") && o.Welsh != "" {
-			label = o.Welsh
-		}
-		out.Options = append(out.Options, label)
+	form, ok := t.pack.Program().Form(rec.Talk)
+	if !ok {
+		return t.asking(&open, content.Choices), nil
 	}
-	if out.Prompt, err = t.render(t.pack, open.Text, locale, content.Choices(open.Options, locale)); err != nil {
+	for _, channel := range slices.Sorted(maps.Keys(b.outlets)) {
+		if b.outlets[channel].Forms {
+			t.via = channel // in whose words it is asked
+			break
+		}
+	}
+	out := Asking{Kind: "form"}
+	locale := spoken(rec.Patient.Locale)[0]
+	if out.Prompt, err = t.render(t.pack, form.Text, locale, nil); err != nil {
 		out.Prompt = ""
 	}
+	for i := range form.Questions {
+		out.Questions = append(out.Questions, t.asking(&form.Questions[i], func(options []flows.Option, locale string) map[string]string {
+			vars := content.Choices(options, locale)
+			if vars != nil {
+				vars["list"] = "" // the form shows it itself
+			}
+			return vars
+		}))
+	}
 	return out, nil
+}
+
+func (t *turn) asking(open *flows.OpenQuestion, choices func(options []flows.Option, locale string) map[string]string) Asking {
+	out := Asking{Kind: string(open.Kind), Name: open.Name, Min: open.Min, Max: open.Max}
+	locale := spoken(t.rec.Patient.Locale)[0]
+	for _, o := range open.Choices(locale) {
+		out.Options = append(out.Options, o.Label)
+	}
+	var err error
+	if out.Prompt, err = t.render(t.pack, open.Text, locale, choices(open.Options, locale)); err != nil {
+		out.Prompt = ""
+	}
+	return out
 }
 
 // promisedBy says by when somebody will ring her, in her language; "" when nothing of

@@ -61,7 +61,11 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 	}
 	stops := false
 	err = b.turnOn(ctx, patient, read, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
-		t.receive(in)
+		if len(in.Answers) > 0 {
+			t.receiveForm(in)
+		} else {
+			t.receive(in)
+		}
 		stops = t.rec.Patient.Status == Stopped && len(t.change.Entries) > 0 &&
 			slices.ContainsFunc(t.change.Entries, func(e Entry) bool { return e.Kind == EntryConsent })
 		return nil
@@ -140,6 +144,28 @@ func (b *Bot) stranger(id string, from Address) Record {
 // receive is the turn of one message, in the order of what counts: it is kept,
 // read, put before a nurse where that is due, and answered.
 func (t *turn) receive(in Inbound) {
+	t.arrived(in)
+	came := Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID}
+	if in.Swept {
+		came.Why = "did not reach lookout when it was sent: found in the carrier's log"
+	}
+	t.entry(came)
+	question := t.question()
+	reading, words := t.read(in, question)
+	t.remember(in, reading, t.settles(reading))
+	defer t.wakeRows()
+	t.act(in, question, reading, words)
+}
+
+// settles says whether a reading is no more than an answer to a practical question
+// that is open.
+func (t *turn) settles(reading triage.Reading) bool {
+	question, ok := t.pack.Program().Open(t.rec.Talk)
+	return ok && question.Settles(reading)
+}
+
+// arrived notes that something of hers has come, and by which way.
+func (t *turn) arrived(in Inbound) {
 	p := &t.rec.Patient
 	if _, ok := p.Address(in.From.Channel); ok {
 		p.Channel = in.From.Channel
@@ -149,17 +175,14 @@ func (t *turn) receive(in Inbound) {
 	}
 	t.rec.Spoken, t.rec.Wrote = t.now, t.now
 	t.heardOn(in.From.Channel)
-	came := Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID}
-	if in.Swept {
-		came.Why = "did not reach lookout when it was sent: found in the carrier's log"
-	}
-	t.entry(came)
+}
 
-	reading, words := t.read(in)
-	t.remember(in, reading)
-	defer t.wakeRows()
+// act does what a message that has been read calls for. question is the one that it
+// was read with; nil: none.
+func (t *turn) act(in Inbound, question *triage.Question, reading triage.Reading, words string) {
+	p := &t.rec.Patient
 	carer, revoked := t.revokes(in.Text)
-	ask, asks := t.asksFor(in.Text, t.question(), reading)
+	ask, asks := t.asksFor(in.Text, question, reading)
 
 	switch {
 	case reading.Level == triage.Emergency:
@@ -204,16 +227,13 @@ func (t *turn) receive(in Inbound) {
 	}
 }
 
-// read reads the message alone, and with what she wrote in the last moments;
+// read reads the message alone, with the question that it answers if there is one, and with what she wrote in the last moments;
 // the more urgent reading counts. It gives the words that the reading's spans
 // are in.
-func (t *turn) read(in Inbound) (triage.Reading, string) {
+func (t *turn) read(in Inbound, question *triage.Question) (triage.Reading, string) {
 	lexicon := t.bot.content.Lexicon()
 	profile, past := t.profile(), t.past()
-	question := t.question()
-	if in.Carer != "" {
-		profile.Carer, question = true, nil // he does not answer for her
-	}
+	profile.Carer = in.Carer != ""
 	if strings.TrimSpace(in.Text) == "" {
 		what := "an empty message"
 		if len(in.Media) > 0 {
@@ -280,10 +300,11 @@ func mediaWords(media []Media) string {
 }
 
 // remember keeps what later readings need: the last texts, and each concern's course.
-func (t *turn) remember(in Inbound, reading triage.Reading) {
+// settled says that they are no more than an answer to a practical question.
+func (t *turn) remember(in Inbound, reading triage.Reading, settled bool) {
 	r := t.rec
 	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
-	if question, ok := t.pack.Program().Open(t.rec.Talk); in.Text != "" && reading.Command == "" && !slices.Equal(reading.Rules, []string{ruleAsks}) && !(ok && question.Settles(reading)) {
+	if in.Text != "" && reading.Command == "" && !slices.Equal(reading.Rules, []string{ruleAsks}) && !settled {
 		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level, By: in.Carer})
 	}
 	if len(r.Heard) > 8 {

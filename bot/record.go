@@ -311,7 +311,7 @@ type Entry struct {
 	TextID  string          `json:"text_id,omitempty"`
 	Media   []Media         `json:"media,omitempty"`
 	Reading *triage.Reading `json:"reading,omitempty"`
-	Asked   *Asked          `json:"asked,omitempty"` // of a reading: the question that was open
+	Asked   *Asked          `json:"asked,omitempty"` // of a reading: the question that was open; of an answer in a form: its question
 	Ref     string          `json:"ref,omitempty"`
 	Why     string          `json:"why,omitempty"`
 	Carrier string          `json:"carrier,omitempty"` // the carrier's id, or the client's own

@@ -47,6 +47,10 @@ func (t *turn) effect(e flows.Effect) {
 		if t.unasked {
 			priority = PriorityPlanned
 		}
+		if e.Ask.Form != "" && t.showsForms() {
+			t.ask(e.Ask.Form, nil, priority)
+			return
+		}
 		t.ask(e.Ask.Text, e.Ask.Options, priority)
 	case e.Escalate != nil:
 		x := e.Escalate
@@ -126,7 +130,7 @@ func (t *turn) save(s *flows.Save) {
 			t.rec.Patient.MovesTo = strings.ToValidUTF8(s.Text[:min(len(s.Text), 400)], "")
 		}
 	}
-	t.entry(Entry{Kind: EntryFlow, Ref: s.Field, By: "patient", Why: "she answered: " + answerWords(s.Answer)})
+	t.entry(Entry{Kind: EntryFlow, Ref: s.Field, By: "patient", Why: "she answered: " + answerWords(s.Answer), Carrier: t.answering[s.Question]})
 }
 
 // answerWords says an answer in a word or two, for the nurse.

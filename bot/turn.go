@@ -26,10 +26,12 @@ type turn struct {
 	via    string   // the channel that they go by; "": see channel
 	span   string   // of this turn, for the messages that it makes
 	// unasked says that we begin: what is said now is not an answer to her.
-	unasked  bool
-	released int            // rows to be expected of what this turn sends, in thousandths
-	soon     []content.Item // of her plan, as it was first asked for in this turn
-	ruled    *rules         // when unasked texts may go to her; made when it is asked for
+	unasked bool
+	// answering says by which message each question of a form was answered.
+	answering map[string]string
+	released  int            // rows to be expected of what this turn sends, in thousandths
+	soon      []content.Item // of her plan, as it was first asked for in this turn
+	ruled     *rules         // when unasked texts may go to her; made when it is asked for
 }
 
 // saying is one text to her.
@@ -328,14 +330,7 @@ func (t *turn) question() *triage.Question {
 	if !ok {
 		return nil
 	}
-	locale := spoken(t.rec.Patient.Locale)[0]
-	prompt, err := t.render(t.pack, open.Text, locale, content.Choices(open.Options, locale))
-	if err != nil {
-		prompt = ""
-	}
-	q := &triage.Question{Scripted: true, Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
-		Options: open.Choices(locale), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
-	return q
+	return t.questionFor(t.pack, &open)
 }
 
 // endTalk ends the open talk, if any.

@@ -151,9 +151,11 @@ type SetTimer struct {
 
 // Save records something about her.
 type Save struct {
-	Field  string // one of the records that docs/flows.md lists
-	Answer triage.Answer
-	Text   string // her words
+	Field string // one of the records that docs/flows.md lists
+	// Question is the one that she answered, by its OpenQuestion.Name.
+	Question string
+	Answer   triage.Answer
+	Text     string // her words
 }
 
 // Ended says that the talk is over.

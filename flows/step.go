@@ -499,7 +499,7 @@ func (r *run) keep(st *step, answer triage.Answer, text string) {
 		frame.Answers[st.save] = answer
 	}
 	if st.record != "" {
-		r.do(Effect{Save: &Save{Field: st.record, Answer: answer, Text: text}})
+		r.do(Effect{Save: &Save{Field: st.record, Question: r.top().Flow + "/" + st.name, Answer: answer, Text: text}})
 	}
 }
 

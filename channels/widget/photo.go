@@ -57,7 +57,7 @@ func readPhotoForm(r *http.Request) ([][]byte, error) {
 	values, photos := url.Values{}, [][]byte(nil)
 	r.Form, r.PostForm = values, values
 	var fault error
-	for n := 0; n < 20; n++ {
+	for n := 0; n < 64; n++ {
 		part, err := parts.NextPart()
 		if err == io.EOF {
 			return photos, fault

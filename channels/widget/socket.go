@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -136,6 +137,24 @@ type frame struct {
 	After int64  `json:"after"`
 	ID    string `json:"id"`
 	Text  string `json:"text"`
+	// Answers are those of a form.
+	Answers []frameAnswer `json:"answers"`
+}
+
+type frameAnswer struct {
+	Question string `json:"q"`
+	Text     string `json:"text"`
+}
+
+// answers are those of a form, as the bot has them.
+func (f *frame) answers() []bot.FormAnswer {
+	var out []bot.FormAnswer
+	for _, a := range f.Answers {
+		if text := strings.TrimSpace(a.Text); text != "" {
+			out = append(out, bot.FormAnswer{Question: a.Question, Text: text})
+		}
+	}
+	return out
 }
 
 // parseFrame reads a frame; false: it is none, and the page is not one of ours.
@@ -211,7 +230,7 @@ func (c *Chat) read(p *client) {
 				}
 				answer = said(f.ID, err)
 			} else {
-				answer = said(f.ID, c.take(ctx, p.session, f.ID, f.Text))
+				answer = said(f.ID, c.take(ctx, p.session, f.ID, f.Text, f.answers()))
 			}
 		}
 		select {

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,14 +18,18 @@ import (
 // maxWords bounds one message, in bytes.
 const maxWords = 8 << 10
 
-// take hands one message to the bot; nil means that it is durable. The same id again
-// is the same message.
-func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...[]byte) error {
+// take hands one message to the bot, or a form with the words beside it; nil means that it
+// is durable. The same id again is the same message.
+func (c *Chat) take(ctx context.Context, s session, id, words string, answers []bot.FormAnswer, photos ...[]byte) error {
 	words = strings.TrimSpace(words)
+	size := len(words)
+	for _, a := range answers {
+		size += len(a.Text)
+	}
 	switch {
-	case words == "" && len(photos) == 0 || id == "" || len(id) > 64:
+	case words == "" && len(answers) == 0 && len(photos) == 0 || id == "" || len(id) > 64:
 		return &bot.FieldError{Field: "message", Problem: "is empty"}
-	case len(words) > maxWords:
+	case size > maxWords || len(answers) > maxAnswers:
 		return &bot.FieldError{Field: "message", Problem: "is too long: send it in parts"}
 	case !c.allow("say:"+s.Patient+"/"+s.Carer, time.Second, 30):
 		return fmt.Errorf("%w: too many messages at once", bot.ErrUnavailable)
@@ -40,7 +45,7 @@ func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...
 		if err != nil {
 			return err
 		}
-		if !carer.Write {
+		if !carer.Write || len(answers) > 0 { // the questions are hers to answer
 			return &bot.FieldError{Field: "message", Problem: "carer_read"}
 		}
 	}
@@ -53,7 +58,7 @@ func (c *Chat) take(ctx context.Context, s session, id, words string, photos ...
 	if err != nil {
 		return err
 	}
-	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, Media: media, CarrierID: carrier, Patient: s.Patient, Carer: s.Carer, At: c.Now()})
+	return c.Bot.Receive(ctx, bot.Inbound{From: bot.Address{Channel: Channel, At: s.Patient}, To: "chat", Text: words, Answers: answers, Media: media, CarrierID: carrier, Patient: s.Patient, Carer: s.Carer, At: c.Now()})
 }
 
 // said is what a message came to, for the page that sent it: stored, refused (it will
@@ -100,7 +105,8 @@ func (c *Chat) say(w http.ResponseWriter, r *http.Request) {
 		photos, err = readPhotoForm(r)
 	}
 	if err == nil {
-		err = c.take(r.Context(), s, r.FormValue("id"), wordsOf(r), photos...)
+		answers := answersOf(r)
+		err = c.take(r.Context(), s, r.FormValue("id"), wordsOf(r), answers, photos...)
 	}
 	if asJSON {
 		answer, status := said(r.FormValue("id"), err), http.StatusOK
@@ -135,6 +141,9 @@ func (c *Chat) lost(w http.ResponseWriter, r *http.Request) {
 		readPhotoForm(r)
 	}
 	words := wordsOf(r)
+	for _, a := range answersOf(r) {
+		words = strings.TrimSpace(words + "\n" + a.Text)
+	}
 	a, err := c.Bot.Advise(r.Context(), words, language(r))
 	if err != nil {
 		c.fail(w, r, err)
@@ -157,6 +166,28 @@ func wordsOf(r *http.Request) string {
 		return choice
 	}
 	return strings.TrimSpace(r.FormValue("day") + " " + r.FormValue("month") + " " + r.FormValue("year"))
+}
+
+// fieldOf begins the names of the fields of a form: "q/" and the name of the question. The
+// three of a day have "/day", "/month" and "/year" behind it.
+const fieldOf = "q/"
+
+// maxAnswers is more than a form has questions.
+const maxAnswers = 20
+
+// answersOf are what a form of several questions says, in the order in which they stand
+// in it. What is left out is none.
+func answersOf(r *http.Request) []bot.FormAnswer {
+	var out []bot.FormAnswer
+	r.FormValue("asked") // reads the form, if nobody has
+	for _, question := range r.Form["asked"] {
+		value := func(part string) string { return strings.TrimSpace(r.FormValue(fieldOf + question + part)) }
+		words := strings.Join(strings.Fields(value("/day")+" "+value("/month")+" "+value("/year")), " ")
+		if words = cmp.Or(value(""), words); words != "" {
+			out = append(out, bot.FormAnswer{Question: question, Text: words})
+		}
+	}
+	return out
 }
 
 func (c *Chat) json(w http.ResponseWriter, status int, v any) {
@@ -264,7 +295,13 @@ func (c *Chat) lines(ctx context.Context, moments []bot.Moment, a *audience) []l
 		if a.carer != nil && (m.At.Before(a.carer.Since) || strings.HasPrefix(m.TextID, "carer.")) {
 			continue // from before she agreed to it, or between her and us
 		}
-		lines = append(lines, c.line(ctx, m, a))
+		l := c.line(ctx, m, a)
+		if n := len(lines); n > 0 && l.ID != "" && l.ID == lines[n-1].ID { // of one form
+			l.Text, l.Photos = strings.TrimSpace(lines[n-1].Text+"\n"+l.Text), l.Photos+lines[n-1].Photos
+			lines[n-1] = l
+			continue
+		}
+		lines = append(lines, l)
 	}
 	return lines
 }
@@ -280,7 +317,10 @@ func (c *Chat) line(ctx context.Context, m bot.Moment, a *audience) line {
 	case m.Kind == bot.EntryIn:
 		l.By = "you"
 		if parts := strings.Split(m.Carrier, ":"); len(parts) == 3 && parts[0] == "chat" {
-			l.ID = parts[2]
+			l.ID, _, _ = strings.Cut(parts[2], "#") // the answers of one form came as one message
+		}
+		if m.Asked != nil && m.Asked.Prompt != "" {
+			l.Text = m.Asked.Prompt + " " + l.Text
 		}
 	case m.By != "lookout":
 		l.By, l.Name = "nurse", c.nurse(ctx, m.By)

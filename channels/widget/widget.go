@@ -25,6 +25,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -140,7 +141,7 @@ func New(c Config) (*Chat, error) {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
 	zone := c.Bot.Service().Location
-	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "date": func(t time.Time) string { return t.In(zone).Format("2 January 2006") }, "scale": scale, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
+	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "date": func(t time.Time) string { return t.In(zone).Format("2 January 2006") }, "scale": scale, "answers": answers, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
 		Option("missingkey=error").ParseFS(files, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)
@@ -165,6 +166,21 @@ func scale(q bot.Asking) []int {
 		out = append(out, n)
 	}
 	return out
+}
+
+// answers lists what can be chosen in answer to a question of a form.
+func answers(words map[string]string, q bot.Asking) []string {
+	switch q.Kind {
+	case "yes_no":
+		return []string{words["yes"], words["no"], words["unsure"]}
+	case "scale":
+		var out []string
+		for _, n := range scale(q) {
+			out = append(out, strconv.Itoa(n))
+		}
+		return out
+	}
+	return q.Options
 }
 
 // Register puts the chat's addresses on a mux.

@@ -117,7 +117,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 		}
 	}
 	outlets := map[string]bot.Outlet{
-		widget.Channel: {Sender: widget.Sender{Push: p.push}, Lease: 30 * time.Second},
+		widget.Channel: {Sender: widget.Sender{Push: p.push}, Lease: 30 * time.Second, Forms: true},
 		sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 	}
 	if s.SMTP.Address != "" {

@@ -9,7 +9,7 @@
 
 import css from "../assets/chat.css";
 import allWords from "../assets/words.json";
-import { Outbox, type Unsent } from "./outbox";
+import { Outbox, written, type Unsent } from "./outbox";
 import * as notify from "./notify";
 import { most, shrink } from "./photo";
 import { make, View, type Words } from "./view";
@@ -77,10 +77,10 @@ class LookoutChat extends HTMLElement {
   // send keeps her words on the device first, and sends them then.
   private async send(opening: Promise<Outbox>) {
     const { view } = this;
-    const text = view.answer(), photos = view.photos;
-    if (!text && !photos.length) return view.say(this.w.empty);
+    const text = view.answer(), answers = view.answers(), photos = view.photos;
+    if (!text && !answers.length && !photos.length) return view.say(this.w.empty);
     const typed = view.words.value.trim() !== "";
-    const m: Unsent = { id: id(), me: this.getAttribute("me")!, text, at: Date.now(), photos };
+    const m: Unsent = { id: id(), me: this.getAttribute("me")!, text, at: Date.now(), photos, answers };
     view.emptied();
     this.show(m);
     if (typed) view.words.focus();
@@ -110,7 +110,7 @@ class LookoutChat extends HTMLElement {
         const outcome = await this.wire.say(m);
         if (outcome === "stored") {
           await this.box.drop(m.id);
-          this.view.unsent(m.id, m.text, m.at, this.w.received, m.photos?.length);
+          this.view.unsent(m.id, written(m), m.at, this.w.received, m.photos?.length);
         } else if (outcome === "later") {
           await new Promise((go) => setTimeout(go, 2000 + 2000 * Math.random()));
         } else if (typeof outcome === "object") {
@@ -130,10 +130,10 @@ class LookoutChat extends HTMLElement {
   private late() { return this.w.late + " " + team.nurseLine + " " + this.w.late_end; }
 
   private show(m: Unsent) {
-    this.view.unsent(m.id, m.text, m.at, this.state === "cut" ? this.late() : this.w.sending, m.photos?.length);
+    this.view.unsent(m.id, written(m), m.at, this.state === "cut" ? this.late() : this.w.sending, m.photos?.length);
     if (m.refused) this.view.refused(m.id, m.refused, () => {
       this.box.drop(m.id);
-      this.view.words.value = m.text;
+      this.view.words.value = written(m);
       this.view.choose(m.photos || []);
       this.view.words.focus();
     });

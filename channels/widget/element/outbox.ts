@@ -2,7 +2,13 @@
 // what she is in the middle of writing. It is kept apart for each person, so that on a
 // shared device nobody sends the words of another.
 
-export type Unsent = { id: string; me: string; text: string; at: number; photos?: Blob[]; refused?: string };
+export type Unsent = { id: string; me: string; text: string; at: number; photos?: Blob[]; refused?: string; answers?: Answer[] };
+
+// Answer is what she answered of a form: to which question, and how that was asked.
+export type Answer = { q: string; prompt: string; text: string };
+
+// written is a message as it stands in the chat.
+export const written = (m: Unsent) => [...(m.answers || []).map((a) => (a.prompt + " " + a.text).trim()), m.text].filter(Boolean).join("\n");
 
 type Name = "outbox" | "draft";
 

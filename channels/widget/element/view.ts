@@ -1,6 +1,7 @@
 // What is on the screen: her messages, how things stand, and the form. It knows no
 // connection. Every word of hers is put in as text, never as markup.
 
+import type { Answer } from "./outbox";
 import type { Line, News, Question } from "./wire";
 
 export type Words = Record<string, string>;
@@ -33,6 +34,7 @@ export class View {
   private speaker: HTMLElement;
   private question: HTMLElement;
   private writing: HTMLElement;
+  private asks: Question[] = []; // of the form that is shown
   private said = ""; // of a turn of hands
   private quiet = 0; // until it is no longer said that a nurse writes
   private holder: string | null = null; // null: not known yet
@@ -134,6 +136,15 @@ export class View {
     return this.words.value.trim() || value("input[name=choice]:checked") || value("#value") || [value("#day"), value("#month"), value("#year")].join(" ").trim();
   }
 
+  // answers are what she answered of the form that is shown.
+  answers(): Answer[] {
+    const of = (i: number) => {
+      const values = [...this.question.querySelectorAll<HTMLInputElement>(`[name="q${i}"]`)].filter((e) => e.type !== "radio" || e.checked).map((e) => e.value.trim());
+      return values.filter(Boolean).join(" ");
+    };
+    return this.asks.map((x, i) => ({ q: x.Name, prompt: x.Prompt, text: of(i) })).filter((a) => a.text);
+  }
+
   // choose shows the photos that go with the next message; each can be taken away again.
   choose(photos: Blob[]) {
     for (const img of this.chosen.querySelectorAll("img")) URL.revokeObjectURL(img.src);
@@ -149,7 +160,7 @@ export class View {
   emptied() {
     this.words.value = "";
     this.choose([]);
-    for (const input of this.question.querySelectorAll("input")) {
+    for (const input of this.question.querySelectorAll<HTMLInputElement>("input, textarea")) {
       if (input.type === "radio") input.checked = false;
       else input.value = "";
     }
@@ -219,10 +230,18 @@ export class View {
   }
 
   private ask(q: Question): Node[] {
-    const w = this.w;
-    const radios = (legend: string, className: string, labels: string[]) => [make("fieldset", {}, make("legend", {}, legend),
-      make("div", { className }, ...labels.map((label, i) => make("div", { className: "radio" }, make("input", { type: "radio", name: "choice", value: label, id: "c" + i }), make("label", { htmlFor: "c" + i }, label)))))];
-    const field = (id: string, label: string, size: number, mode = "numeric") => make("div", {}, make("label", { htmlFor: id }, label), make("input", { id, size, inputMode: mode, autocomplete: "off" }));
+    this.asks = q.Questions || [];
+    if (q.Kind === "form") return [make("fieldset", { className: "form" }, make("legend", {}, q.Prompt), make("p", { className: "hint" }, this.w.form), ...this.asks.flatMap((x, i) => this.inputs(x, "q" + i)))];
+    return this.inputs(q, "");
+  }
+
+  // inputs are what a question is answered with: alone, or by a name in a form, where its
+  // own words stand over it.
+  private inputs(q: Question, name: string): Node[] {
+    const w = this.w, id = name && name + "-";
+    const radios = (legend: string, className: string, labels: string[]) => [make("fieldset", {}, make("legend", {}, name ? q.Prompt : legend),
+      make("div", { className }, ...labels.map((label, i) => make("div", { className: "radio" }, make("input", { type: "radio", name: name || "choice", value: label, id: id + "c" + i }), make("label", { htmlFor: id + "c" + i }, label)))))];
+    const field = (field: string, label: string, size: number, mode = "numeric") => make("div", {}, make("label", { htmlFor: id + field }, label), make("input", { id: id + field, name, size, inputMode: mode, autocomplete: "off" }));
     switch (q.Kind) {
       case "choice": return radios(w.choose, "", q.Options || []);
       case "yes_no": return radios(w.choose, "", [w.yes, w.no, w.unsure]);
@@ -230,9 +249,10 @@ export class View {
         const to = q.Max || 10;
         return radios(w.scale + " (" + q.Min + ": " + w.scale_low + ", " + to + ": " + w.scale_high + ")", "scale", Array.from({ length: Math.min(to - q.Min + 1, 21) }, (_, i) => String(q.Min + i)));
       }
-      case "date": return [make("fieldset", {}, make("legend", {}, w.date), make("div", { className: "date" }, field("day", w.day, 2), field("month", w.month, 2), field("year", w.year, 4)))];
-      case "number": return [field("value", w.number, 4)];
-      case "weight": return [field("value", w.weight, 6, "decimal")];
+      case "date": return [make("fieldset", {}, make("legend", {}, name ? q.Prompt : w.date), make("div", { className: "date" }, field("day", w.day, 2), field("month", w.month, 2), field("year", w.year, 4)))];
+      case "number": return [field("value", name ? q.Prompt : w.number, 4)];
+      case "weight": return [field("value", name ? q.Prompt : w.weight, 6, "decimal")];
+      case "text": if (name) return [make("div", {}, make("label", { htmlFor: id + "value" }, q.Prompt), make("textarea", { id: id + "value", name, rows: 2, maxLength: 1000 }))];
     }
     return [];
   }

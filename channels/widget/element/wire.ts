@@ -4,7 +4,7 @@
 
 import type { Unsent } from "./outbox";
 
-export type Question = { Kind: string; Prompt: string; Options: string[] | null; Min: number; Max: number };
+export type Question = { Kind: string; Name: string; Prompt: string; Questions: Question[] | null; Options: string[] | null; Min: number; Max: number };
 export type Line = { seq: number; id?: string; by: string; name?: string; text: string; at: string; loud?: boolean; photos?: number };
 export type News = { type: "news"; lines: Line[]; earlier?: boolean; read: number; promise?: string; holder?: string; writing?: string; writing_until?: number; status: string; question: Question };
 type Reply = { type: "stored" | "refused" | "later" | "out"; id: string; why?: string };
@@ -59,7 +59,7 @@ export class Wire {
       return new Promise((done) => {
         const late = setTimeout(() => { done("cut"); socket.close(); }, patience);
         this.waiting.set(m.id, (o) => { clearTimeout(late); done(o); });
-        socket.send(JSON.stringify({ type: "say", id: m.id, text: m.text }));
+        socket.send(JSON.stringify({ type: "say", id: m.id, text: m.text, answers: m.answers }));
       });
     }
     return this.polling ? this.post(m) : "cut";
@@ -71,7 +71,11 @@ export class Wire {
     form.set("id", m.id);
     form.set("words", m.text);
     for (const photo of m.photos || []) form.append("photo", photo, "photo.jpg");
-    const body = m.photos?.length ? form : new URLSearchParams({ id: m.id, words: m.text });
+    for (const a of m.answers || []) {
+      form.append("asked", a.q);
+      form.append("q/" + a.q, a.text);
+    }
+    const body = m.photos?.length ? form : new URLSearchParams([...form].map(([k, v]) => [k, String(v)]));
     try {
       const answer = await fetch("/chat/say", { method: "POST", headers: { Accept: "application/json" }, body, signal: AbortSignal.timeout(m.photos?.length ? photoPatience : patience) });
       return this.outcome(await answer.json());
