@@ -47,6 +47,7 @@ type Bot struct {
 	random   io.Reader
 	content  *content.Pack
 	tracer   trace.Tracer // nil: there are no traces
+	took     func(way string)
 
 	packsMu sync.Mutex
 	packs   map[string]*content.Pack // by digest, the current one too
@@ -80,6 +81,8 @@ type Config struct {
 	Random io.Reader
 	// Tracer takes the spans of what is done; nil: there are none, and none cost anything.
 	Tracer trace.Tracer
+	// Took is told each way that a talk goes, as flows.Program.Ways lists them; nil: nobody asks.
+	Took func(way string)
 }
 
 // Outlet is how messages of one channel leave.
@@ -118,6 +121,7 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		store: c.Store, service: c.Service, now: c.Now, log: c.Log, linkBase: c.PublicURL,
 		content: c.Content, packs: map[string]*content.Pack{c.Content.Digest(): c.Content},
 		random:  c.Random,
+		took:    c.Took,
 		outlets: make(map[string]*outlet, len(c.Outlets)),
 		relay:   c.Relay,
 		pace:    c.Pace,

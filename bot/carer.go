@@ -214,7 +214,7 @@ func (t *turn) receiveFromCarer(in Inbound) error {
 		p.Addresses = append(p.Addresses, in.From)
 	}
 	t.entry(Entry{Kind: EntryIn, At: in.At, By: byCarer, Ref: c.ID, Channel: in.From.Channel, Text: in.Text, Media: in.Media, Carrier: in.CarrierID})
-	reading, words := t.read(in, nil) // he does not answer for her
+	reading, words := t.read(in, nil, true) // he does not answer for her
 	t.remember(in, reading, t.settles(reading))
 	defer t.wakeRows()
 	// The row says whose words they are.

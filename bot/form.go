@@ -76,9 +76,10 @@ func (t *turn) receiveForm(in Inbound) {
 			asked = &Asked{p.question.Prompt, p.question.Kind}
 		}
 		t.entry(Entry{Kind: EntryIn, At: in.At, By: "patient", Channel: in.From.Channel, Text: p.in.Text, Media: p.in.Media, Carrier: p.in.CarrierID, Asked: asked})
-		reading, words := t.read(p.in, p.question)
+		// What stands in a field is no part of what stands in another.
+		reading, words := t.read(p.in, p.question, p.question == nil)
 		settled := p.question != nil && p.open.Settles(reading)
-		t.remember(p.in, reading, settled)
+		t.remember(p.in, reading, settled || p.question != nil && p.open.Kind != triage.Text)
 		worst = max(worst, reading.Level)
 		if why, is := t.moreThanAnAnswer(&p, reading); is {
 			act := func() { t.act(p.in, p.question, reading, words) }

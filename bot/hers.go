@@ -128,7 +128,7 @@ func (b *Bot) openQuestion(ctx context.Context, rec *Record) (Asking, error) {
 		out.Questions = append(out.Questions, t.asking(&form.Questions[i], func(options []flows.Option, locale string) map[string]string {
 			vars := content.Choices(options, locale)
 			if vars != nil {
-				vars["list"] = "" // the form shows it itself
+				vars["list"] = " " // the form shows it itself
 			}
 			return vars
 		}))
@@ -146,6 +146,7 @@ func (t *turn) asking(open *flows.OpenQuestion, choices func(options []flows.Opt
 	if out.Prompt, err = t.render(t.pack, open.Text, locale, choices(open.Options, locale)); err != nil {
 		out.Prompt = ""
 	}
+	out.Prompt = strings.TrimSpace(out.Prompt)
 	return out
 }
 

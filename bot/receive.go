@@ -151,7 +151,7 @@ func (t *turn) receive(in Inbound) {
 	}
 	t.entry(came)
 	question := t.question()
-	reading, words := t.read(in, question)
+	reading, words := t.read(in, question, true)
 	t.remember(in, reading, t.settles(reading))
 	defer t.wakeRows()
 	t.act(in, question, reading, words)
@@ -227,10 +227,10 @@ func (t *turn) act(in Inbound, question *triage.Question, reading triage.Reading
 	}
 }
 
-// read reads the message alone, with the question that it answers if there is one, and with what she wrote in the last moments;
-// the more urgent reading counts. It gives the words that the reading's spans
-// are in.
-func (t *turn) read(in Inbound, question *triage.Question) (triage.Reading, string) {
+// read reads the message alone, with the question that it answers if there is one, and,
+// where it may be part of more, with what she wrote in the last moments; the more urgent
+// reading counts. It gives the words that the reading's spans are in.
+func (t *turn) read(in Inbound, question *triage.Question, joined bool) (triage.Reading, string) {
 	lexicon := t.bot.content.Lexicon()
 	profile, past := t.profile(), t.past()
 	profile.Carer = in.Carer != ""
@@ -264,7 +264,7 @@ func (t *turn) read(in Inbound, question *triage.Question) (triage.Reading, stri
 			before, known = append(before, h.Text), max(known, h.Level)
 		}
 	}
-	if len(before) == 0 {
+	if len(before) == 0 || !joined {
 		return alone, in.Text
 	}
 	words := strings.Join(append(before, in.Text), "\n")

@@ -14,7 +14,7 @@ import (
 // step moves the talk and carries out what follows.
 func (t *turn) step(e flows.Event) {
 	e.Now = t.now.In(t.zone())
-	state, effects, err := flows.Step(t.pack.Program(), t.rec.Talk, e, t.facts())
+	state, effects, err := flows.Traced(t.pack.Program(), t.rec.Talk, e, t.facts(), t.bot.took)
 	if err != nil {
 		t.entry(Entry{Kind: EntryFlow, Why: "the talk could not go on: " + err.Error()})
 		t.bot.log.ErrorContext(t.ctx, "talk could not go on", "patient", t.rec.Patient.ID, "flow", t.rec.Talk.Flow, "err", err)
@@ -106,7 +106,7 @@ func (t *turn) save(s *flows.Save) {
 	switch s.Field {
 	case "consent":
 		yes := s.Answer.Kind == triage.SaidYes
-		t.consent(yes, "patient", "answered the invitation")
+		t.consent(yes, "patient", answeredInvitation)
 	case "weight":
 		if s.Answer.Kind == triage.Value && s.Answer.Number > 0 {
 			t.rec.Weights = append(t.rec.Weights, Weight{At: t.now, Kg: s.Answer.Number})
@@ -419,11 +419,13 @@ func (t *turn) consent(yes bool, by, how string) {
 	case Stopped, Paused:
 		t.say("command.start", nil, PriorityReply)
 	case Invited:
-		if !t.rec.Talk.Active() { // the invitation's own flow says it otherwise
+		if how != answeredInvitation { // whose own flow welcomes her
 			t.welcome()
 		}
 	}
 }
+
+const answeredInvitation = "answered the invitation"
 
 // welcome tells her that she will be texted. When it was not she who said so, it
 // waits for sending hours like all that we begin.

@@ -33,6 +33,9 @@ func (q OpenQuestion) Settles(r triage.Reading) bool {
 	if q.Kind == triage.Text && r.Answer.Kind == triage.FreeText {
 		return q.Practical && r.Level < triage.Soon // whoever looks after the flow gets her words from it
 	}
+	if q.Kind == triage.Scale && r.Answer.Kind == triage.Value { // it says nothing of her, however high it is
+		return q.Practical && !r.Answer.More && r.Level < triage.Emergency
+	}
 	switch r.Answer.Kind {
 	case triage.SaidYes, triage.SaidNo, triage.Unsure, triage.Refused, triage.Value, triage.Chosen:
 		return q.Practical && !r.Answer.More && r.Level < triage.Urgent

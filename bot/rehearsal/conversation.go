@@ -18,8 +18,11 @@ import (
 	"lookout/content"
 )
 
-// Channel is how everybody is reached here.
-const Channel = "sms"
+// Channel is how everybody is reached here, and Chat is where she may write as well.
+const (
+	Channel = "sms"
+	Chat    = "chat"
+)
 
 // World is one team with its patients, its store and its clock, and a carrier
 // that only notes what it is given. Who plays in it moves Now.
@@ -33,6 +36,7 @@ type World struct {
 	Pack   *content.Pack
 
 	inbox int // numbers what comes in
+	took  func(way string)
 
 	mu   sync.Mutex
 	dead map[string]bool // numbers that no text reaches
@@ -66,7 +70,11 @@ func NewWorld(ctx context.Context, pack *content.Pack, store bot.Store, in Setti
 		w.Team.Hours.Week[day] = []bot.Spell{{From: 9 * 60, To: 17 * 60}}
 	}
 	w.Bot, err = bot.New(ctx, bot.Config{Store: store, Content: pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
-		Now: func() time.Time { return w.Now }, Random: rand.NewChaCha8([32]byte{}), Outlets: map[string]bot.Outlet{Channel: {Sender: w, Lease: time.Minute, JoinUpTo: 300}}})
+		Now: func() time.Time { return w.Now }, Took: func(way string) {
+			if w.took != nil {
+				w.took(way)
+			}
+		}, Random: rand.NewChaCha8([32]byte{}), Outlets: map[string]bot.Outlet{Channel: {Sender: w, Lease: time.Minute, JoinUpTo: 300}, Chat: {Sender: w, Lease: time.Minute, Forms: true}}})
 	if err != nil {
 		return nil, err
 	}
@@ -99,10 +107,16 @@ type Played struct {
 // memory. The error is that of a conversation which cannot be played: it names the
 // line.
 func (c *Conversation) Play(ctx context.Context, pack *content.Pack, store bot.Store) (*Played, error) {
+	return c.play(ctx, pack, store, nil)
+}
+
+// play plays a conversation, and tells the ways that its talks go.
+func (c *Conversation) play(ctx context.Context, pack *content.Pack, store bot.Store, took func(way string)) (*Played, error) {
 	w, err := NewWorld(ctx, pack, store, c.Setting)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.at(0), err)
 	}
+	w.took = took
 	out := &Played{Lines: slices.Clone(c.Heading)}
 	tell := func(happened []Told, file []string) {
 		out.Lines = append(out.Lines, keep(happened, file)...)
@@ -193,7 +207,7 @@ func (w *World) do(ctx context.Context, c *Conversation, turn turn) ([]Told, err
 	return append(outs, happened...), err
 }
 
-var modifier = regexp.MustCompile(`^(\S+)(?: \((photo|carrier STOP|carrier START)\))?$`)
+var modifier = regexp.MustCompile(`^(\S+)(?: \((photo|carrier STOP|carrier START|chat|form)\))?$`)
 
 // Writes takes in a text of somebody's: of one of People, of a nurse, or of a number.
 func (w *World) Writes(ctx context.Context, who, words string) error {
@@ -212,6 +226,28 @@ func (w *World) Writes(ctx context.Context, who, words string) error {
 		in.Media = []bot.Media{{URL: "https://media.example/1", Type: "image/jpeg"}}
 	case "carrier STOP", "carrier START":
 		in.OptOut = strings.TrimPrefix(m[2], "carrier ")
+	case "chat", "form":
+		p, err := w.person(m[1])
+		if err != nil {
+			return err
+		}
+		in.From, in.Patient = bot.Address{Channel: Chat, At: p.ID}, p.ID
+		if m[2] == "form" {
+			if in.Answers, in.Text, err = parseForm(words); err != nil {
+				return err
+			}
+			asked, err := w.OpenQuestion(ctx, p.ID)
+			if err != nil {
+				return err
+			}
+			for i := range in.Answers {
+				like := asked.Name
+				if len(asked.Questions) > 0 {
+					like = asked.Questions[0].Name
+				}
+				in.Answers[i].Question = whole(in.Answers[i].Question, like)
+			}
+		}
 	}
 	return w.Receive(ctx, in)
 }
@@ -427,6 +463,11 @@ func (w *World) happened(ctx context.Context, at string) ([]Told, error) {
 			w.broken = append(w.broken, at+": "+err.Error())
 		}
 		lines = append(lines, Told{w.to(out) + strings.ReplaceAll(out.Text, "\n", " / "), w.to(out) + cmp.Or(out.TextID, out.Text)})
+		if form, err := w.form(ctx, out); err != nil {
+			return nil, err
+		} else if form != nil {
+			lines = append(lines, *form)
+		}
 	}
 	for _, p := range w.People {
 		now, err := w.Patient(ctx, p.ID)
@@ -450,6 +491,23 @@ func (w *World) happened(ctx context.Context, at string) ([]Told, error) {
 	}
 	rows, err := w.rowsNow(ctx)
 	return append(lines, rows...), err
+}
+
+// form tells of the form that stands under what was just said in the chat; nil: none does.
+func (w *World) form(ctx context.Context, out bot.Outgoing) (*Told, error) {
+	if out.To.Channel != Chat {
+		return nil, nil
+	}
+	asked, err := w.OpenQuestion(ctx, out.Patient)
+	if err != nil || len(asked.Questions) == 0 || asked.Prompt != out.Text {
+		return nil, err
+	}
+	var words, names []string
+	for _, q := range asked.Questions {
+		_, step, _ := strings.Cut(q.Name, "/")
+		words, names = append(words, fmt.Sprintf("%s (%s)", strings.ReplaceAll(strings.TrimSpace(q.Prompt), "\n", " "), step)), append(names, q.Name)
+	}
+	return &Told{"form: " + strings.Join(words, " / "), "form: " + strings.Join(names, " / ")}, nil
 }
 
 // rowsNow tells the rows that are new or have changed.
@@ -514,7 +572,7 @@ func (w *World) Allowed(ctx context.Context, out bot.Outgoing) error {
 
 // place orders telephones: patients, strangers, then nurses.
 func (w *World) place(number string) int {
-	if i := slices.IndexFunc(w.People, func(p Person) bool { return p.Phone == number }); i >= 0 {
+	if i := slices.IndexFunc(w.People, func(p Person) bool { return p.Phone == number || p.ID == number }); i >= 0 {
 		return i
 	}
 	for i, d := range w.Team.Duty {
@@ -533,10 +591,14 @@ func (w *World) to(out bot.Outgoing) string {
 		}
 	}
 	if i := slices.IndexFunc(w.People, func(p Person) bool { return p.ID == out.Patient }); i >= 0 {
-		if len(w.People) == 1 {
-			return "lookout: "
+		in := ""
+		if out.To.Channel == Chat {
+			in = " in the chat"
 		}
-		return "lookout to " + w.People[i].Name + ": "
+		if len(w.People) == 1 {
+			return "lookout" + in + ": "
+		}
+		return "lookout to " + w.People[i].Name + in + ": "
 	}
 	return "lookout to 0" + strings.TrimPrefix(out.To.At, "+44") + ": "
 }

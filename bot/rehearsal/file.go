@@ -140,9 +140,9 @@ func isOutput(line string) bool {
 	case !ok:
 		return false
 	case rest == "":
-		return slices.Contains([]string{"lookout", "row", "plan", "then", "refused"}, word)
+		return slices.Contains([]string{"lookout", "form", "row", "plan", "then", "refused"}, word)
 	}
-	return word == "page" || strings.HasPrefix(what, "lookout to ") || rest == "is"
+	return word == "page" || strings.HasPrefix(what, "lookout to ") || what == "lookout in the chat" || rest == "is"
 }
 
 // setting reads a line of the heading.

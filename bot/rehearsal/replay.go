@@ -126,13 +126,12 @@ func (r *Recordings) Differs(ctx context.Context, before, now *content.Pack, pla
 		}
 	}
 	for _, s := range r.Scripts {
-		first := strings.Count(s.Heading, "\n") + 3
-		for _, talk := range s.Talks {
+		for i, talk := range s.Talks {
 			shows := strings.TrimPrefix(s.Heading[:strings.IndexByte(s.Heading+"\n", '\n')], "# ")
 			if own, ok := strings.CutPrefix(talk, "# "); ok {
 				shows, _, _ = strings.Cut(own, "\n")
 			}
-			err := compare(fmt.Sprintf("%s:%d", s.File, first), shows, func(pack *content.Pack) ([]Told, error) {
+			err := compare(fmt.Sprintf("%s:%d", s.File, s.first[i]), shows, func(pack *content.Pack) ([]Told, error) {
 				p, err := s.Play(pack, talk, nil)
 				if err != nil {
 					return nil, err
@@ -142,7 +141,6 @@ func (r *Recordings) Differs(ctx context.Context, before, now *content.Pack, pla
 			if err != nil {
 				return nil, err
 			}
-			first += strings.Count(talk, "\n") + 1
 		}
 	}
 	return out, nil
@@ -213,16 +211,16 @@ func align(was, is []Told, by func(Told) string) []DiffLine {
 	return out
 }
 
-// Coverage says which ways of a flow the talks go.
+// Coverage says which ways of a flow the recordings go.
 type Coverage struct {
 	Flow string
 	Ways int
-	Open []string // that no talk goes, as flows.Program.Ways has them
+	Open []string // that none goes, as flows.Program.Ways has them
 	By   []string // the files of the talks that begin with this flow
 }
 
-// Cover plays every talk on a pack, and says for each flow which of its ways are gone.
-func (r *Recordings) Cover(pack *content.Pack) ([]Coverage, error) {
+// Cover plays every recording on a pack, and says for each flow which of its ways are gone.
+func (r *Recordings) Cover(ctx context.Context, pack *content.Pack) ([]Coverage, error) {
 	gone := map[string]bool{}
 	by := map[string][]string{}
 	for _, s := range r.Scripts {
@@ -231,6 +229,11 @@ func (r *Recordings) Cover(pack *content.Pack) ([]Coverage, error) {
 			if _, err := s.Play(pack, talk, func(way string) { gone[way] = true }); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for _, c := range r.Whole {
+		if _, err := c.play(ctx, pack, nil, func(way string) { gone[way] = true }); err != nil {
+			return nil, err
 		}
 	}
 	var out []Coverage

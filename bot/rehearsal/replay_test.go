@@ -1,8 +1,14 @@
 package rehearsal
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"lookout/content"
+	"lookout/flows"
 )
 
 // Two courses are laid beside one another by what they have in common, with a few lines
@@ -39,13 +45,60 @@ func TestDifference(t *testing.T) {
 	}
 }
 
-// A file of talks that is not written as it has to be is refused, at its line.
+// A file of talks that is not written as it has to be is refused, with every mistake at
+// its line, as a flow is.
 func TestTalkFilesAreStrict(t *testing.T) {
 	t.Parallel()
-	if _, err := ReadScript("f", "flow: leg"); err == nil {
-		t.Error("a heading without a talk is read")
+	for text, want := range map[string]string{
+		"flow: leg": "f:1 heading; f:1 heading",
+		"# x\ncolour: blue\nchannel: fax\n\n> no\n":                        "f:1 flow; f:2 heading; f:3 heading",
+		"# x\nflow: leg\n\n> no\nshe: no\n   [read as none]\n":             "f:5 line",
+		"# x\nflow: leg\n\n# a\n> no\n# b\n---\n> :wait soon\n> :form a\n": "f:6 line; f:8 command; f:9 command",
+		"# x\nflow: leg\n\nlookout: Well?\n---\n> no\n":                    "f:4 empty",
+		"# x\nflow: leg\nchannel: chat\nlocale: cy\n\nlookout: Which?\n         1 this\n> :form a: 1 / b: 2\n   [the talk ended: completed]\n": "",
+	} {
+		_, err := ReadScript("f", text)
+		var faults flows.Faults
+		if errors.As(err, &faults) != (want != "") {
+			t.Errorf("%q: %v", text, err)
+		}
+		var got []string
+		for _, x := range faults {
+			got = append(got, fmt.Sprintf("%s:%d %s", x.File, x.Line, x.Code))
+		}
+		slices.SortStableFunc(got, strings.Compare)
+		if all := strings.Join(got, "; "); all != want {
+			t.Errorf("%q: %s, want %s", text, all, want)
+		}
 	}
-	if _, err := ReadScript("f", "# x\ncolour: blue\n\n> no\n"); err == nil || !strings.HasPrefix(err.Error(), "f:2: ") {
-		t.Errorf("a heading that is none: %v", err)
+}
+
+// A talk that asks for what the content does not have, goes otherwise than it stands, or
+// does not end, is told at its line.
+func TestTalksAreHeldToTheContent(t *testing.T) {
+	t.Parallel()
+	pack, err := content.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadScript("f", "# x\nflow: lag\nfact: tall=true\nfact: age=old\n\n> no\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range s.Check(pack) {
+		got = append(got, fmt.Sprintf("%d %s", x.Line, x.Code))
+	}
+	if all := strings.Join(got, "; "); all != "2 no-flow; 3 fact; 4 fact" {
+		t.Errorf("found %s", all)
+	}
+	s, err = ReadScript("f", "# x\nflow: times\nchannel: chat\n\n> :form part: morning / day: Friday\n---\n"+
+		"lookout: Here are a few short questions. Answer what you can.\n   [form, part: when]\n> :form part: morning\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	faults, err := s.Otherwise(pack, nil)
+	if err != nil || len(faults) != 1 || faults[0].Line != 8 || faults[0].Code != "otherwise" {
+		t.Errorf("%v, %v", faults, err)
 	}
 }

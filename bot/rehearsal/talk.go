@@ -45,7 +45,7 @@ type Line struct {
 func (l Line) String() string {
 	switch l.By {
 	case "lookout":
-		return "lookout: " + l.Words
+		return "lookout: " + strings.ReplaceAll(l.Words, "\n", "\n"+under)
 	case "her":
 		return "> " + l.Words
 	}
@@ -98,10 +98,31 @@ func (t *Talk) Take(words string) error {
 	switch {
 	case command == ":wait":
 		return t.wait(argument)
+	case command == ":form":
+		return t.fill(argument)
 	case strings.HasPrefix(words, ":"):
-		return &NoCommandError{"there are :wait 2d and :quit; anything else is what she writes"}
+		return &NoCommandError{"there are :wait 2d, :form STEP: words / STEP: words, and :quit; anything else is what she writes"}
 	}
 	return t.answer(words)
+}
+
+// Shown is a question of the form that is open, as she sees it.
+type Shown struct {
+	Step, Prompt string
+}
+
+// Form gives the questions of the form that is open; none where one is asked after another.
+func (t *Talk) Form() []Shown {
+	form, ok := t.pack.Program().Form(t.state)
+	if !ok || t.Channel != Chat {
+		return nil
+	}
+	var out []Shown
+	for _, q := range form.Questions {
+		_, step, _ := strings.Cut(q.Name, "/")
+		out = append(out, Shown{step, strings.ReplaceAll(t.question(q.Text, q.Options), "\n", ", ")})
+	}
+	return out
 }
 
 // NoCommandError is a line that begins like a command and is none. The talk goes on.
@@ -245,6 +266,13 @@ func (t *Talk) step(e flows.Event) error {
 		case x.Say != nil:
 			t.say(x.Say.Text, x.Say.Options)
 		case x.Ask != nil:
+			if x.Ask.Form != "" && t.Channel == Chat {
+				t.say(x.Ask.Form, nil)
+				for _, q := range t.Form() {
+					t.Tell(Line{Words: fmt.Sprintf("form, %s: %s", q.Step, q.Prompt), Course: "form, " + q.Step})
+				}
+				continue
+			}
 			t.say(x.Ask.Text, x.Ask.Options)
 		case x.Escalate != nil:
 			t.note("row for the nurse: %s, %s: %s", x.Escalate.Level, x.Escalate.Concern, x.Escalate.Reason)
@@ -261,8 +289,46 @@ func (t *Talk) step(e flows.Event) error {
 
 // answer reads her words, shows the reading, and moves the talk.
 func (t *Talk) answer(words string) error {
-	var q *triage.Question
 	open, ok := t.pack.Program().Open(t.state)
+	r := t.read(words, open, ok)
+	if r.Level == triage.Emergency {
+		return t.step(flows.Event{Stop: "emergency"})
+	}
+	return t.step(flows.Event{Reply: &flows.Reply{Text: words, Reading: r}})
+}
+
+// fill takes what she fills in of a form, reads each answer with its question, and moves
+// the talk.
+func (t *Talk) fill(text string) error {
+	answers, words, err := parseForm(text)
+	switch {
+	case err != nil:
+		return &NoCommandError{err.Error()}
+	case t.Form() == nil:
+		return &NoCommandError{"no form is open; play it as in the chat: --channel chat, or channel: chat"}
+	}
+	open, _ := t.pack.Program().Open(t.state)
+	e := flows.Event{Form: []flows.Filled{}}
+	for _, a := range answers {
+		name := whole(a.Question, open.Name)
+		q, ok := t.pack.Program().Question(name)
+		r := t.read(a.Text, q, ok)
+		if r.Level == triage.Emergency {
+			e.Stop = "emergency"
+			continue
+		}
+		e.Form = append(e.Form, flows.Filled{Question: name, Reply: flows.Reply{Text: a.Text, Reading: r}})
+	}
+	if words != "" && t.read(words, flows.OpenQuestion{}, false).Level == triage.Emergency {
+		e.Stop = "emergency"
+	}
+	return t.step(e)
+}
+
+// read reads words of hers, in answer to a question if there is one, and shows the reading
+// and what a nurse would have of it.
+func (t *Talk) read(words string, open flows.OpenQuestion, ok bool) triage.Reading {
+	var q *triage.Question
 	if ok {
 		q = &triage.Question{Scripted: true, Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(t.Locale), Min: open.Min, Max: open.Max, Today: t.Now}
 	}
@@ -283,7 +349,7 @@ func (t *Talk) answer(words string) error {
 			t.say("safety.emergency", nil)
 		}
 		t.note("row for the nurse: emergency; whoever is on duty is paged")
-		return t.step(flows.Event{Stop: "emergency"})
+		return r
 	case ok && open.Settles(r):
 	case r.Level > triage.None:
 		if top == "" {
@@ -302,7 +368,7 @@ func (t *Talk) answer(words string) error {
 	if r.Command != "" {
 		t.note("as a command word this would be %s; played as an answer", r.Command)
 	}
-	return t.step(flows.Event{Reply: &flows.Reply{Text: words, Reading: r}})
+	return r
 }
 
 var waitForm = regexp.MustCompile(`^([1-9]\d{0,3})\s*([mhdw])$`)

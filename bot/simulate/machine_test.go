@@ -38,6 +38,7 @@ type machine struct {
 	wrote   map[string]string // what she wrote, by the carrier's id
 	levels  map[string]triage.Level
 	n       int
+	shown   []bot.Asking // the questions of the form that was shown last
 }
 
 // words are what she may write: answers, symptoms, commands, and nonsense.
@@ -58,7 +59,7 @@ func newMachine(t *rapid.T, c Config) *machine {
 	m.now = day.Add(time.Duration(rapid.IntRange(0, 72*60).Draw(t, "minute")) * time.Minute)
 	var err error
 	m.bot, err = bot.New(m.ctx, bot.Config{Store: m.store, Content: c.Pack, Service: m.team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return m.now },
-		Outlets: map[string]bot.Outlet{channel: {Sender: m, Lease: time.Minute, JoinUpTo: 300}, chatChannel: {Sender: m, Lease: time.Minute}}})
+		Outlets: map[string]bot.Outlet{channel: {Sender: m, Lease: time.Minute, JoinUpTo: 300}, chatChannel: {Sender: m, Lease: time.Minute, Forms: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +158,42 @@ func (m *machine) text(t *rapid.T) {
 	}
 }
 
+// form fills in the form that is open in her chat, or one that was.
+func (m *machine) form(t *rapid.T) {
+	asked, err := m.bot.OpenQuestion(m.ctx, m.id)
+	m.must(err)
+	if len(asked.Questions) > 0 {
+		m.shown = asked.Questions
+	}
+	m.n++
+	in := bot.Inbound{From: bot.Address{Channel: chatChannel, At: m.id}, Patient: m.id, CarrierID: fmt.Sprint("in-", m.n), At: m.now}
+	part := func(words string) {
+		id := in.CarrierID
+		if n := len(in.Answers); n > 0 {
+			id = fmt.Sprintf("%s#%d", in.CarrierID, n+1)
+		}
+		m.wrote[id] = words
+	}
+	for _, q := range m.shown {
+		if words := rapid.SampledFrom(append([]string{"8", "yes", "no"}, words...)).Draw(t, "answer"); words != "" {
+			part(words)
+			in.Answers = append(in.Answers, bot.FormAnswer{Question: q.Name, Text: words})
+		}
+	}
+	if len(in.Answers) == 0 {
+		return
+	}
+	if rapid.IntRange(0, 3).Draw(t, "words beside") == 0 {
+		if in.Text = rapid.SampledFrom(words).Draw(t, "words"); in.Text != "" {
+			part(in.Text)
+		}
+	}
+	m.must(m.bot.Receive(m.ctx, in))
+	if rapid.IntRange(0, 3).Draw(t, "comes twice") == 0 {
+		m.must(m.bot.Receive(m.ctx, in))
+	}
+}
+
 func (m *machine) wake() {
 	if err := m.bot.Level(m.ctx); err != nil {
 		m.t.Fatal(err)
@@ -198,8 +235,12 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		}
 	}
 	return map[string]func(*rapid.T){
-		"she writes":  m.text,
-		"she writes.": m.text,
+		"she writes":       m.text,
+		"she writes.":      m.text,
+		"she sends a form": m.form,
+		"a talk with a form is started": func(t *rapid.T) {
+			m.must(m.bot.Start(m.ctx, m.id, rapid.SampledFrom([]string{"survey", "times", "tired"}).Draw(t, "flow"), "Ann"))
+		},
 		"time goes on, and lookout with it": func(t *rapid.T) {
 			until := m.now.Add(time.Duration(rapid.IntRange(1, 5*24*60).Draw(t, "minutes")) * time.Minute)
 			m.run(until)
@@ -335,6 +376,9 @@ func (m *machine) oneTalk(rec *bot.Record, journal []bot.Entry) {
 	if open := rec.Talk.Active(); open != (talks == 1) {
 		m.t.Fatalf("a talk is open: %t; by the journal %d are", open, talks)
 	}
+	if asked, err := m.bot.OpenQuestion(m.ctx, m.id); err != nil || asked.Kind == "form" && (len(asked.Questions) < 2 || asked.Prompt == "") {
+		m.t.Fatalf("the open question is %+v: %v", asked, err)
+	}
 	if rec.Talk.Active() && !slices.ContainsFunc(rec.Wakes, func(w bot.Wake) bool { return w.Kind == bot.WakeTalk }) {
 		m.t.Fatalf("the talk in %s waits for ever: %+v", rec.Talk.Flow, rec.Wakes)
 	}
@@ -361,11 +405,15 @@ func (m *machine) nothingLost(journal []bot.Entry) {
 	}
 }
 
-// heard: whatever was read as worrying stands in a row, with her words.
+// heard: whatever was read as worrying stands in a row, with her words; but for a bare
+// answer to a practical question.
 func (m *machine) heard(journal []bot.Entry, rows []bot.Row) {
 	for _, e := range journal {
 		if e.Kind != bot.EntryReading || e.Reading == nil || e.Reading.Level < triage.Soon {
 			continue
+		}
+		if e.Asked != nil && e.Asked.Kind == triage.Scale && strings.HasPrefix(e.Asked.Prompt, "How much do our texts help you") && !e.Reading.Answer.More && e.Reading.Level < triage.Emergency {
+			continue // a bare number that says nothing of her
 		}
 		said := m.wrote[e.Ref]
 		if !slices.ContainsFunc(rows, func(r bot.Row) bool {

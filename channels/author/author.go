@@ -279,8 +279,12 @@ func (p *pages) play(r *http.Request, v *view) (string, error) {
 		said = append(said, ":wait "+r.FormValue("wait"))
 	case r.FormValue("back") != "" && len(said) > 0:
 		said = said[:len(said)-1]
-	case next != "":
-		said = append(said, next)
+	default:
+		if form := filledIn(r, next); form != "" {
+			said = append(said, form)
+		} else if next != "" {
+			said = append(said, next)
+		}
 	}
 	if len(said) > maxPlayed {
 		return "", fmt.Errorf("a talk of more than %d answers is not played here", maxPlayed)
@@ -321,9 +325,28 @@ func (p *pages) play(r *http.Request, v *view) (string, error) {
 		Said        []string
 		Lines       []rehearsal.Line
 		Active      bool
+		Form        []rehearsal.Shown
 		Facts       []factField
-	}{name, began.Format(time.RFC3339), said, lines, talk.Active(), fields}
+	}{name, began.Format(time.RFC3339), said, lines, talk.Active(), talk.Form(), fields}
 	return "play", nil
+}
+
+// filledIn is what a form says, as a line of a talk; "" when it says nothing.
+func filledIn(r *http.Request, words string) string {
+	var parts []string
+	add := func(step, says string) {
+		if says = strings.Join(strings.Fields(strings.ReplaceAll(says, " / ", ", ")), " "); says != "" {
+			parts = append(parts, step+": "+says)
+		}
+	}
+	for _, step := range r.Form["asked"] {
+		add(step, r.FormValue("answer."+step))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	add("beside", words)
+	return ":form " + strings.Join(parts, " / ")
 }
 
 // factField is a field of the form for what is known of her.

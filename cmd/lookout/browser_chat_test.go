@@ -382,6 +382,13 @@ func TestChatPageWithoutSockets(t *testing.T) {
 	if said := w.saidBy(id); said != "found a lump in my breast" {
 		t.Errorf("she has said %s", said)
 	}
+	// Several questions are one form, half of which she fills in.
+	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"times"}`, 200)
+	her.open(w.url + "/chat")
+	her.do(chromedp.Click(chromedp.CSS("#q1-5")), chromedp.Click(chromedp.CSS("main form button")), chromedp.WaitVisible(chromedp.CSS("fieldset:not(.form) #c0")))
+	if said := w.saidBy(id); said != "found a lump in my breast|Friday" {
+		t.Errorf("she has said %s", said)
+	}
 }
 
 // Without JavaScript the chat is a form.
@@ -429,6 +436,28 @@ func TestChatPageCheckIn(t *testing.T) {
 	if _, err := chromedp.Call(her.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{}); err != nil {
 		t.Fatal(err)
 	}
+	// Several questions are one form, by keyboard alone: two radios, a few words, Enter.
+	w.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"tired"}`, 200)
+	her.until(shadow + ".querySelector('fieldset.form')")
+	her.sound("chat, a form")
+	her.until("(s=>{s.querySelector('.form input').focus();return true})(" + shadow + ")")
+	her.press(" ")
+	her.press("\t")
+	her.press(" ")
+	for range 4 { // over day, month and year
+		her.press("\t")
+	}
+	her.press("3 weeks")
+	her.press("\r")
+	her.chatReads("off your food, or are your clothes getting loose? Yes")
+	w.untilSaid(id, "3 weeks")
+	her.chatReads("Your nurse will see all of it")
+	her.until("!" + shadow + ".querySelector('fieldset')")
+	if said := her.said(); strings.Count(said, "example 3 weeks. 3 weeks") != 1 || strings.Count(said, "does rest not help? Yes") != 1 {
+		t.Errorf("what she sent as a form stands there as %q", said)
+	}
+	her.open(w.url + "/chat") // and so it is when she comes back
+	her.chatReads("does rest not help? Yes\nAre you off your food")
 	her.open(w.url + "/chat/settings")
 	her.click("summary", "Let somebody see")
 	her.sound("chat, settings")

@@ -56,6 +56,9 @@ func TestConversations(t *testing.T) {
 			}
 			continue
 		}
+		for _, fault := range c.Check(pack) {
+			t.Error(fault)
+		}
 		if diff := cmp.Diff(c.Talks, now); diff != "" {
 			t.Errorf("%s: it goes otherwise (-file +now):\n%s", file, diff)
 		}

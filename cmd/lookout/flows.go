@@ -10,12 +10,13 @@ import (
 	"strings"
 
 	"lookout/bot/rehearsal"
+	"lookout/content"
 	"lookout/flows"
 )
 
 type flowsCmd struct {
 	Check    flowsCheckCmd    `cmd:"" help:"Find every mistake of a content folder, with file and line."`
-	Coverage flowsCoverageCmd `cmd:"" help:"Which ways of the flows the recorded talks go, and which nobody has walked."`
+	Coverage flowsCoverageCmd `cmd:"" help:"Which ways of the flows the recorded talks and conversations go, and which nobody has walked."`
 	Graph    flowsGraphCmd    `cmd:"" help:"Draw flows, as Mermaid flowcharts or as SVG."`
 	Try      flowsTryCmd      `cmd:"" help:"Play a flow in the terminal, with the reading of each answer."`
 }
@@ -38,10 +39,46 @@ func (c *flowsCheckCmd) Run(e *env) error {
 	if faults := pack.Lint(); len(faults) > 0 {
 		return faults
 	}
+	if err := c.recordings(e, pack); err != nil {
+		return err
+	}
 	fmt.Fprintf(e.out, "No faults: %d flows, pack %s.\n", len(pack.Program().Flows()), pack.Digest())
 	if drafts := pack.Drafts(); len(drafts) > 0 {
 		fmt.Fprintf(e.out, "Not approved by a clinician: %d of %d parts; lookout content status --all lists them.\n", len(drafts), len(pack.Entries()))
 	}
+	return nil
+}
+
+// recordings reads the recorded talks and conversations of the folder, if it has any, and
+// plays the talks: each has to go as it stands there.
+func (c *flowsCheckCmd) recordings(e *env, pack *content.Pack) error {
+	from := content.Embedded()
+	if c.Dir != "" {
+		from = os.DirFS(c.Dir)
+	}
+	if !rehearsal.Has(from) {
+		return nil
+	}
+	recordings, err := rehearsal.ReadRecordings(from)
+	if err != nil {
+		return err
+	}
+	var faults flows.Faults
+	for _, s := range recordings.Scripts {
+		if missing := s.Check(pack); len(missing) > 0 {
+			faults = append(faults, missing...)
+			continue
+		}
+		otherwise, err := s.Otherwise(pack, nil)
+		if err != nil {
+			return err
+		}
+		faults = append(faults, otherwise...)
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	fmt.Fprintf(e.out, "%d recorded talks go as they stand.\n", recordings.Talks())
 	return nil
 }
 
@@ -66,7 +103,7 @@ func (c *flowsCoverageCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	covered, err := recordings.Cover(pack)
+	covered, err := recordings.Cover(e.ctx, pack)
 	if err != nil {
 		return err
 	}
@@ -75,7 +112,7 @@ func (c *flowsCoverageCmd) Run(e *env) error {
 		fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked  %s\n", x.Flow, x.Ways-len(x.Open), x.Ways, strings.Join(x.By, ", "))
 		all, open = all+x.Ways, open+len(x.Open)
 	}
-	fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked; talks played: %d\n", "all flows", all-open, all, recordings.Talks())
+	fmt.Fprintf(e.out, "%-18s %4d of %4d ways walked; talks played: %d, whole conversations: %d\n", "all flows", all-open, all, recordings.Talks(), len(recordings.Whole))
 	if open == 0 {
 		return nil
 	}
@@ -158,7 +195,8 @@ func (*flowsTryCmd) Help() string {
 	return `Example:
   lookout flows try check-in --fact "tablets=tamoxifen;age=61"
 
-Answer as a patient would. ":wait 2d" moves the clock on (30m, 3h, 2d, 1w), ":quit" ends it.
+Answer as a patient would. ":wait 2d" moves the clock on (30m, 3h, 2d, 1w), ":quit" ends it. With
+--channel chat, ":form sleep: badly / worry: 8" sends a form, by the names of its steps.
 Nothing is kept or sent. What the desk does, command words, and several texts in a row are left out.`
 }
 
@@ -190,6 +228,12 @@ func (c *flowsTryCmd) save(t *rehearsal.Talk, e *env) error {
 		return err
 	}
 	fmt.Fprintf(file, "# A talk of the flow %s. Say here what it shows.\nflow: %s\n", c.Flow, c.Flow)
+	if c.Channel != rehearsal.Channel {
+		fmt.Fprintf(file, "channel: %s\n", c.Channel)
+	}
+	if c.Locale != "en-GB" {
+		fmt.Fprintf(file, "locale: %s\n", c.Locale)
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Fact)) {
 		fmt.Fprintf(file, "fact: %s=%s\n", name, c.Fact[name])
 	}

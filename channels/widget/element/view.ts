@@ -249,7 +249,7 @@ export class View {
         const to = q.Max || 10;
         return radios(w.scale + " (" + q.Min + ": " + w.scale_low + ", " + to + ": " + w.scale_high + ")", "scale", Array.from({ length: Math.min(to - q.Min + 1, 21) }, (_, i) => String(q.Min + i)));
       }
-      case "date": return [make("fieldset", {}, make("legend", {}, name ? q.Prompt : w.date), make("div", { className: "date" }, field("day", w.day, 2), field("month", w.month, 2), field("year", w.year, 4)))];
+      case "date": return [make("fieldset", {}, make("legend", {}, name ? q.Prompt : w.date), make("div", { className: "date" }, field("day", w.day, 2), field("month", w.month, 2), field("year", w.year, 4)), ...(name ? [field("ago", w.ago, 12, "text")] : []))];
       case "number": return [field("value", name ? q.Prompt : w.number, 4)];
       case "weight": return [field("value", name ? q.Prompt : w.weight, 6, "decimal")];
       case "text": if (name) return [make("div", {}, make("label", { htmlFor: id + "value" }, q.Prompt), make("textarea", { id: id + "value", name, rows: 2, maxLength: 1000 }))];
