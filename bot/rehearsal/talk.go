@@ -101,7 +101,7 @@ func (t *Talk) Take(words string) error {
 	case command == ":form":
 		return t.fill(argument)
 	case strings.HasPrefix(words, ":"):
-		return &NoCommandError{"there are :wait 2d, :form STEP: words / STEP: words, and :quit; anything else is what she writes"}
+		return &NoCommandError{"there are :wait 2d and :quit, and where a form is open :form STEP: words / STEP: words; anything else is what she writes"}
 	}
 	return t.answer(words)
 }

@@ -32,7 +32,7 @@ input[type=file] { width: 100%; min-height: 44px; }
 label, legend { font-weight: 700; display: block; margin-bottom: 4px; padding: 0; } fieldset { border: 0; padding: 0; margin: 0 0 16px; min-width: 0; }
 input:not([type=radio]), textarea, select { font: inherit; border: 2px solid var(--quiet); border-radius: 0; padding: 8px; background: var(--paper); color: inherit; max-width: 100%; } textarea { width: 100%; }
 .date { display: flex; gap: 16px; flex-wrap: wrap; } .scale { display: flex; flex-wrap: wrap; gap: 0 16px; }
-.form { border-left: 8px solid var(--brand); background: var(--paper); padding: 12px 16px; } .form > legend { font-size: 22px; padding-top: 12px; }
+.form { border-left: 8px solid var(--brand); background: var(--paper); padding: 12px 16px; } .form > legend { font-size: 22px; float: left; width: 100%; } .form > legend + * { clear: both; }
 .radio { display: flex; gap: 10px; align-items: center; min-height: 44px; } .radio input { width: 28px; height: 28px; margin: 0; flex: none; } .radio label { font-weight: 400; margin: 0; }
 button, .button { font: inherit; font-weight: 700; background: var(--go); color: #fff; border: 2px solid transparent; border-radius: 4px; padding: 10px 20px; min-height: 44px; margin: 8px 0; cursor: pointer; display: inline-block; text-decoration: none; }
 button.plain { background: #fff; color: #005eb8; margin: 0; padding: 8px 12px; } button.second, .sent button { background: var(--paper); color: var(--link); border-color: var(--link); }
