@@ -271,11 +271,16 @@ func (b *Bot) sendLink(ctx context.Context, patient, to, text, by string) error 
 }
 
 // Audit keeps who read or did what.
-func (b *Bot) Audit(ctx context.Context, e AuditEntry) error {
-	if e.At.IsZero() {
-		e.At = b.now()
+func (b *Bot) Audit(ctx context.Context, e AuditEntry) error { return b.AuditAll(ctx, []AuditEntry{e}) }
+
+// AuditAll keeps several, all or none.
+func (b *Bot) AuditAll(ctx context.Context, entries []AuditEntry) error {
+	for i := range entries {
+		if entries[i].At.IsZero() {
+			entries[i].At = b.now()
+		}
 	}
-	return b.store.Audit(ctx, e)
+	return b.store.Audit(ctx, entries...)
 }
 
 type auditKey struct{}

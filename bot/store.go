@@ -79,6 +79,16 @@ type Store interface {
 	// NHS number, by telephone number or by birth date (2006-01-02), best first.
 	Find(ctx context.Context, service, query string, limit int) ([]Patient, error)
 
+	// Said lists up to limit people by whom each of the words was said, in one of her
+	// messages or another, who said the rarest of them last first. The words are those of
+	// [SearchWords], and are entered with the commit of a message ([SaidOn]). It may name
+	// people who said none of it: her journal decides.
+	Said(ctx context.Context, service string, words []string, limit int) ([]string, error)
+
+	// EnterSaid enters the words of all of her messages, from her journal: for a store that
+	// was written before they were searched. Doing it again changes nothing. [ErrNotFound].
+	EnterSaid(ctx context.Context, patient string) error
+
 	// Patients lists people by id, ids above after, at most limit.
 	Patients(ctx context.Context, service, after string, limit int) ([]Patient, error)
 

@@ -274,6 +274,7 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
 	barred, claimed := int64(0), false
+	first := s.enterSaid(p.ID, p.Service, c.Entries)
 	for range maxClaims {
 		switch {
 		case c.Key == "":
@@ -293,10 +294,11 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			}
 		}
 		run := scriptCommit.call(e.keys, e.args...)
-		if err := s.servers.write(ctx, run); err != nil {
+		if err := s.servers.write(ctx, append(first, run)...); err != nil {
 			s.checkSoon()
 			return err
 		}
+		first = nil
 		answer, err := run.done.Slice()
 		if err != nil || len(answer) == 0 {
 			return unavailable(fmt.Errorf("an answer that is none: %w", err))

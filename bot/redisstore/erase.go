@@ -21,6 +21,7 @@ type leavings struct {
 	who
 	Carriers map[string]string `json:"c,omitempty"` // carrier's id → message of hers
 	Keys     []string          `json:"k,omitempty"` // idempotency keys
+	Said     []string          `json:"s,omitempty"` // keys at which her words are entered
 	Held     []string          `json:"h,omitempty"` // "CHANNEL RECIPIENT MESSAGE" of each message that was not settled
 }
 
@@ -30,6 +31,10 @@ func (s *Store) Erase(ctx context.Context, patient string, version int64, entry 
 	text, err := s.vault.Encode(vault.AuditPlace, &entry)
 	if err != nil {
 		return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
+	}
+	entries, err := s.Journal(ctx, patient, 0, 0)
+	if err != nil {
+		return err
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -43,6 +48,7 @@ func (s *Store) Erase(ctx context.Context, patient string, version int64, entry 
 	if err != nil {
 		return err
 	}
+	left.Said = s.saidKeys(s.vault, service, entries)
 	k := s.keys
 	keys := []string{k.record(patient), k.journal(patient), k.rows(patient), k.messages(patient), k.done(patient), k.who(sl), k.index(sl), k.due(sl)}
 	for _, state := range places {
@@ -139,7 +145,9 @@ func (s *Store) takeOut(ctx context.Context, sl slot, name, text string) error {
 		return err
 	}
 	var now who
-	if text, err := has.done.Text(); err == nil {
+	text, err = has.done.Text()
+	there := err == nil
+	if there {
 		if now, err = decode[who](text); err != nil {
 			return err
 		}
@@ -164,6 +172,11 @@ func (s *Store) takeOut(ctx context.Context, sl slot, name, text string) error {
 	for _, h := range left.Held {
 		f := strings.Fields(h)
 		out = append(out, scriptLetGo.call([]string{s.keys.held(channelOf(f[0]), f[1])}, f[1], f[2]))
+	}
+	for _, key := range left.Said {
+		if !there { // who has begun anew may say it again
+			out = append(out, plain("zrem", key, patient))
+		}
 	}
 	if len(out) > 0 {
 		if err := s.servers.write(ctx, out...); err != nil {

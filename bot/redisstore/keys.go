@@ -121,6 +121,13 @@ func (k keys) at(service string, a bot.Address) string {
 // claims: hash; idempotency key → "G PATIENT": the Gth claim of the key was for that patient.
 func (k keys) claims(key string) string { return k.in(slotOf(key), "keys") }
 
+// said: sorted set; patient → the day, since 1970, on which she last said a word of the mark (see package vault). It is written
+// before her journal and may say too much: her journal decides.
+func (k keys) said(service string, mark uint32) string {
+	name := service + "\x00" + strconv.FormatUint(uint64(mark), 10)
+	return k.in(slotOf(name), "said:"+name)
+}
+
 // held: hash; recipient → "UNTIL MESSAGE": nothing but that message may leave for the recipient until then.
 func (k keys) held(channel, recipient string) string { return k.in(slotOf(recipient), "held:"+channel) }
 

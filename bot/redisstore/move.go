@@ -244,7 +244,7 @@ func (s *Store) outside(w *bot.Whole) []*command {
 			all = append(all, plain("hset", s.keys.carrier(o.CarrierID), o.CarrierID, o.ID))
 		}
 	}
-	return all
+	return append(all, s.enterSaid(p.ID, p.Service, w.Entries)...)
 }
 
 // writingOf is what her own slot shall hold of a patient.

@@ -208,6 +208,9 @@ func (s *Store) sealAnew(ctx context.Context, r *resealing) error {
 		}
 		errs = append(errs, again("HSET", k.messages(r.id), vault.MessagePlace(r.id+bot.MessageMark+n), text, n))
 	}
+	if r.wasClear {
+		errs = append(errs, s.saidAnew(r, rec.Patient.Service))
+	}
 	errs = append(errs, s.whoAnew(ctx, r, &rec.Patient, head))
 	if !s.vault.Fresh([]byte(body)) {
 		sealed, err := s.vault.Again(vault.RecordPlace(r.id), []byte(body))
@@ -215,6 +218,26 @@ func (s *Store) sealAnew(ctx context.Context, r *resealing) error {
 		r.x.add("SET", k.record(r.id), head+"\n"+string(sealed))
 	}
 	return errors.Join(errs...)
+}
+
+// saidAnew enters what she has said under the marks of a store that is encrypted, and
+// takes it out where it was.
+func (s *Store) saidAnew(r *resealing, service string) error {
+	entries := make([]bot.Entry, len(r.journal))
+	for i, text := range r.journal {
+		var err error
+		if entries[i], err = open[bot.Entry](s, vault.EntryPlace(r.id), text); err != nil {
+			return err
+		}
+	}
+	r.outside = append(r.outside, s.enterSaid(r.id, service, entries)...)
+	stay := s.saidKeys(s.vault, service, entries)
+	for _, key := range s.saidKeys(nil, service, entries) {
+		if !slices.Contains(stay, key) {
+			r.outside = append(r.outside, plain("zrem", key, r.id))
+		}
+	}
+	return nil
 }
 
 // whoAnew is how she is found: all of it where it is in the clear, else her card,

@@ -97,6 +97,9 @@ func (s *Store) resealOne(id string) (int, error) {
 		if err := s.putWho(ctx, &rec.Patient, s.whoIs(&rec.Patient)); err != nil {
 			return 0, err
 		}
+		if err := s.saidAnew(ctx, &rec.Patient); err != nil {
+			return 0, err
+		}
 	}
 	for _, x := range []struct {
 		query, update string

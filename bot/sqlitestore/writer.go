@@ -125,6 +125,7 @@ type statements struct {
 	dropAddresses, putAddress, dropNames, putName, putCard *sql.Stmt
 	claimable, claim, settle, settleCarrier, receipt       *sql.Stmt
 	insertAudit, putValue, value, deleteValue, sweep       *sql.Stmt
+	putSaid                                                *sql.Stmt
 }
 
 const (
@@ -171,6 +172,8 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 		"UPDATE outgoing SET carrier_id = ?3 WHERE id = ?1 AND fence = ?2 AND carrier_id IS NULL AND ?3 IS NOT NULL": &st.settleCarrier,
 		`UPDATE outgoing SET state = ?2, carrier_id = coalesce(carrier_id, ?3), code = coalesce(?4, code), settled_at = ?5, lease_until = 0, unsettled = 0
 			WHERE id = ?1 AND (state < 2 OR (state = 2 AND ?2 > 2))`: &st.receipt,
+		`INSERT INTO said (patient, mark, day) SELECT p.n, j.value ->> 'm', j.value ->> 'd' FROM json_each(?2) j, patients p WHERE p.id = ?1
+			ON CONFLICT (patient, mark) DO UPDATE SET day = excluded.day WHERE excluded.day > day`: &st.putSaid,
 		"INSERT INTO audit (entry) VALUES (?)": &st.insertAudit,
 		"INSERT INTO drawers (drawer, key, value, expires) VALUES (?1,?2,?3,?4) ON CONFLICT (drawer, key) DO UPDATE SET value = ?3, expires = ?4": &st.putValue,
 		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)":                                             &st.value,
@@ -224,6 +227,10 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 		}
 	}
+	said, err := s.saidMarks(p.Service, c.Entries)
+	if err != nil {
+		return fmt.Errorf("%w: entries: %w", bot.ErrInvalid, err)
+	}
 	who := s.whoIs(p)
 	recipients := make([]string, len(c.Send))
 	for i := range c.Send {
@@ -262,6 +269,9 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			if _, err := s.stmt.insertAudit.ExecContext(bg, text); err != nil {
 				return err
 			}
+		}
+		if err := s.putSaid(bg, p.ID, said); err != nil {
+			return err
 		}
 		if !moved {
 			return nil
@@ -493,6 +503,7 @@ func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error
 
 // erasures remove a patient; ?1 is her id. Her messages' ids begin with it.
 var erasures = []string{
+	"DELETE FROM said WHERE patient = (SELECT n FROM patients WHERE id = ?1)",
 	"DELETE FROM patients WHERE id = ?1",
 	"DELETE FROM addresses WHERE patient = ?1",
 	"DELETE FROM names WHERE patient = ?1",

@@ -109,6 +109,11 @@ func movesWhole(t *testing.T, from, to bot.Portable) {
 		return s.PatientsAt(ctx, service, bot.Address{Channel: "sms", At: "+447700900999"})
 	})
 	shows("a search", func(s bot.Portable) (any, error) { return s.Find(ctx, service, "mary number1", 50) })
+	shows("a search by words", func(s bot.Portable) (any, error) { // by day: who said it on the same is in no order
+		ids, err := s.Said(ctx, service, []string{"hip"}, 50)
+		slices.Sort(ids)
+		return ids, err
+	})
 	shows("a record", func(s bot.Portable) (any, error) { return s.Load(ctx, patient(7).Patient.ID) })
 	shows("a journal", func(s bot.Portable) (any, error) { return s.Journal(ctx, patient(39).Patient.ID, 60, 20) })
 	// It goes on living: old keys count, versions and journals go on, claims too.

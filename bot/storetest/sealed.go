@@ -200,6 +200,9 @@ func encryptedInPlace(t *testing.T, p Place) {
 	if found, err := s.Find(ctx, service, "zebedee", 10); err != nil || len(found) != 1 {
 		t.Errorf("a search finds %d, %v", len(found), err)
 	}
+	if ids, err := s.Said(ctx, service, bot.SearchWords("markedwords row"), 10); err != nil || len(ids) != 1 {
+		t.Errorf("a search by her words finds %v, %v", ids, err)
+	}
 	if at, err := s.PatientsAt(ctx, service, to("+447700900999")); err != nil || len(at) != movedPeople/5 || at[0] != patient(movedPeople-5).Patient.ID {
 		t.Errorf("at a shared number are %v, %v: the order was lost", at, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lookout/bot"
+	"lookout/flows/triage"
 )
 
 // Names as they are spread in Britain among women of that age: a few are very
@@ -120,4 +121,120 @@ func busy() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// said commits a message of somebody's, as it comes in.
+func said(t testing.TB, s bot.Store, rec bot.Record, at time.Time, text string) bot.Record {
+	t.Helper()
+	c := change(rec)
+	c.Entries = []bot.Entry{{At: at, Kind: bot.EntryIn, By: "patient", Text: text}, {At: at, Kind: bot.EntryOut, By: "lookout", Text: "an answer of ours"}}
+	if err := s.Commit(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	rec.Version++
+	return rec
+}
+
+// Each is found by the words of all of her messages, who said it last first; not by ours, not
+// for another service, and by none of them when she is erased. Where words are sealed, a
+// store may name somebody too many: what must not be found is asked for as many words.
+func foundByWhatTheySaid(t *testing.T, h Harness) {
+	s := open(t, h)
+	find := func(of string, words ...string) []string {
+		t.Helper()
+		ids, err := s.Said(ctx, of, words, 10)
+		must(t, err)
+		return ids
+	}
+	a := said(t, s, patient(1), t0, "My hip aches, since the gardening")
+	a = said(t, s, a, t0.Add(48*time.Hour), "It is Siân's lwmp I mean, she's 61 today")
+	b := said(t, s, patient(2), t0.Add(24*time.Hour), "both HIPS are fine")
+	A, B := a.Patient.ID, b.Patient.ID
+	for query, want := range map[string][]string{"hip": {B, A}, "the hips": {B, A}, "garden's": nil, "gardening hip": {A}, "hip lwmp sian": {A}, "LWMP": {A}, "aches": {A}} {
+		words := bot.SearchWords(query)
+		if got := find(service, words...); want != nil && !slices.Equal(got, want) {
+			t.Errorf("%q (%q) finds %v, want %v", query, words, got, want)
+		}
+	}
+	if got, err := s.Said(ctx, service, []string{"hip"}, 1); err != nil || !slices.Equal(got, []string{B}) {
+		t.Errorf("the last who said it: %v, %v", got, err)
+	}
+	if got := find(service); len(got) != 0 {
+		t.Errorf("no word at all finds %v", got)
+	}
+	must(t, s.EnterSaid(ctx, A))
+	if got := find(service, "hip"); !slices.Equal(got, []string{B, A}) {
+		t.Errorf("entered again, it finds %v", got)
+	}
+	wantErr(t, s.EnterSaid(ctx, "anytown-nobody"), bot.ErrNotFound, "entering the words of nobody")
+	must(t, s.Erase(ctx, A, a.Version, bot.AuditEntry{At: t0, By: "ann", Did: "erase", Patient: A}))
+	wrong := 0
+	for _, w := range bot.SearchWords("aches since gardening mean today answer ours lump armpit swollen tired scan weight cough") {
+		wrong += len(find(service, w)) + len(find("elsewhere", w))
+	}
+	if wrong > 3 {
+		t.Errorf("what nobody said is found %d times", wrong)
+	}
+	if got := find(service, "hip"); !slices.Equal(got, []string{B}) {
+		t.Errorf("after an erasure it finds %v", got)
+	}
+}
+
+// BenchSaid fills a store with people who have written six messages each, in words that are
+// spread as words are, and measures the desk's searches by them.
+func BenchSaid(b *testing.B, s bot.Store, find func(query string) (int, error), people int) {
+	b.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	spread := rand.NewZipf(random, 1.1, 4, 20_000)
+	work := make(chan bot.Change, 64)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for c := range work {
+				if err := s.Commit(ctx, c); err != nil && !b.Failed() {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range people {
+		rec := patient(i)
+		rec.Patient.ID = fmt.Sprintf("%s-p%016x", service, random.Uint64())
+		rec.Patient.Addresses = nil
+		c := change(rec)
+		for n := range 6 {
+			at := t0.Add(time.Duration(random.IntN(365*24)) * time.Hour)
+			text := make([]string, 12)
+			for k := range text {
+				text[k] = fmt.Sprintf("word%dx", spread.Uint64())
+			}
+			c.Entries = append(c.Entries, bot.Entry{At: at, Kind: bot.EntryIn, By: "patient", Text: strings.Join(text, " ")},
+				bot.Entry{At: at, Kind: bot.EntryReading, Reading: &triage.Reading{Level: triage.Routine, Why: "nothing that worries was found"}}, bot.Entry{At: at, Kind: bot.EntryOut, By: "lookout", Text: "Thank you. Somebody reads this by 4pm tomorrow.", Ref: fmt.Sprintf("m%d", n)})
+		}
+		work <- c
+	}
+	close(work)
+	wg.Wait()
+	queries := []string{"word0x", "word1x word2x", "word0x word1x word3x", "word40x", "word500x", "word500x word0x", "word3000x word4000x", "word15000x", "nobodysaidthis", "word0x nobodysaidthis"}
+	var took []time.Duration
+	slowest, worst := "", time.Duration(0)
+	for i := 0; b.Loop(); i++ {
+		q := queries[i%len(queries)]
+		begin := time.Now()
+		n, err := find(q)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if i < len(queries) {
+			b.Logf("%-24s %3d found in %s", q, n, time.Since(begin))
+		}
+		d := time.Since(begin)
+		if took = append(took, d); d > worst {
+			slowest, worst = q, d
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/p50")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms/p99")
+	b.Logf("%d searches among %d people; the slowest, %q, took %s", len(took), people, slowest, worst)
 }

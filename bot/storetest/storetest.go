@@ -60,6 +60,7 @@ func Run(t *testing.T, h Harness) {
 		"QueueOrder":                    queueOrder,
 		"JournalGrowsInOrder":           journalGrowsInOrder,
 		"FindPeople":                    findPeople,
+		"FoundByWhatTheySaid":           foundByWhatTheySaid,
 		"PatientsPageByID":              patientsPageByID,
 		"AuditInOrder":                  auditInOrder,
 		"AuditWithItsChange":            auditWithItsChange,

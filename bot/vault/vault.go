@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"strings"
 
@@ -254,6 +255,21 @@ func (v *Vault) Begins(part string) []string {
 		}
 	}
 	return marks
+}
+
+// SaidMarks is how many marks there are for the words of messages, where they are sealed.
+const SaidMarks = 1 << 16
+
+// Said is the mark under which a word of her messages is entered. Without a vault all but
+// each word has its own; with one there are [SaidMarks], so that words share some, and
+// whoever is found must be looked at.
+func (v *Vault) Said(service, word string) uint32 {
+	if v == nil {
+		h := fnv.New32a()
+		h.Write([]byte(service + "\x00" + word))
+		return h.Sum32()
+	}
+	return binary.BigEndian.Uint32(v.prf("said", service+"\x00"+word)) % SaidMarks
 }
 
 // beginBuckets is how many marks there are for one letter, and for two.

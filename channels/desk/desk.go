@@ -47,6 +47,7 @@ type Bot interface {
 	EndCarer(ctx context.Context, patient, carer, by string) error
 	Photo(ctx context.Context, patient, name string) ([]byte, error)
 	Find(ctx context.Context, query string, limit int) ([]bot.Patient, error)
+	FindSaid(ctx context.Context, query string, limit int) (found []bot.Said, more bool, err error)
 	Take(ctx context.Context, a bot.Act) (bot.Row, error)
 	Release(ctx context.Context, a bot.Act) (bot.Row, error)
 	Ring(ctx context.Context, a bot.Act, result string) (bot.Row, error)
@@ -77,6 +78,7 @@ type Bot interface {
 	Proof(ctx context.Context) (bot.Proof, error)
 	Proofs(ctx context.Context) ([]bot.Run, error)
 	Audit(ctx context.Context, entry bot.AuditEntry) error
+	AuditAll(ctx context.Context, entries []bot.AuditEntry) error
 	Report(ctx context.Context, from, to time.Time) (bot.Report, error)
 	Figures(ctx context.Context, days int) (bot.Figures, error)
 	CountFigures(ctx context.Context) error

@@ -10,16 +10,30 @@ import (
 	"lookout/bot"
 )
 
-// search finds people; what was typed never stands in an address.
+// mostSaid is how many people a search shows with a message of theirs.
+const mostSaid = 20
+
+// search finds people, by who they are and by what they wrote; what was typed never stands
+// in an address, in a log or in the audit. Each message that is shown has an entry there, for
+// it is read.
 func (d *Desk) search(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	people, err := d.Bot.Find(r.Context(), r.FormValue("q"), 50)
+	query := r.FormValue("q")
+	people, err := d.Bot.Find(r.Context(), query, 50)
 	if err != nil {
 		return err
 	}
-	if err := d.audit(r, u, "search", "", fmt.Sprintf("%d found", len(people))); err != nil {
+	said, more, err := d.Bot.FindSaid(r.Context(), query, mostSaid)
+	if err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "People": people, "Query": r.FormValue("q")})
+	entries := []bot.AuditEntry{entry(r, u, "search", "", fmt.Sprintf("%d found, %d by their words", len(people), len(said)))}
+	for _, s := range said {
+		entries = append(entries, entry(r, u, "read a message found by its words", s.Patient.ID, ""))
+	}
+	if err := d.Bot.AuditAll(r.Context(), entries); err != nil {
+		return err
+	}
+	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "People": people, "Said": said, "More": more, "Query": query})
 	return nil
 }
 

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -306,6 +307,38 @@ func TestReadsSearchesAndExportsAreAudited(t *testing.T) {
 	}
 	if status, _ := o.get(o.browser("ann@example.org"), "/desk/labelled.jsonl"); status != 403 {
 		t.Errorf("a nurse takes out the labelled messages: %d", status)
+	}
+}
+
+// She is found by what she wrote, with her words and the found ones marked; each message that
+// is shown is in the audit, and what was asked for nowhere. Who may see no patient finds none.
+func TestSearchByWordsOfMessages(t *testing.T) {
+	o := newOffice(t)
+	patient := strings.Split(o.row, bot.RowMark)[0]
+	ann := o.browser("ann@example.org")
+	before, err := o.bot.AuditLog(t.Context(), 0, 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, page := o.post(ann, "/desk/search", url.Values{"q": {"my LUMPS"}})
+	if status != 200 || !strings.Contains(page, "By what they wrote") || !strings.Contains(page, "<mark>lump</mark>") || !strings.Contains(page, "/desk/patients/"+patient) {
+		t.Errorf("%d: not found by her words:\n%s", status, page)
+	}
+	after, err := o.bot.AuditLog(t.Context(), int64(len(before)), 10000)
+	if err != nil || len(after) != 2 {
+		t.Fatalf("the audit has %+v, %v", after, err)
+	}
+	if shown := after[1]; shown.Did != "read a message found by its words" || shown.Patient != patient || shown.By != "ann@example.org" || after[0].Ref != "0 found, 1 by their words" {
+		t.Errorf("the audit has %+v", after)
+	}
+	if strings.Contains(strings.ToLower(fmt.Sprintf("%+v%s", after, o.log)), "lumps") {
+		t.Error("what was asked for stands in the audit or the log")
+	}
+	if status, page := o.post(ann, "/desk/search", url.Values{"q": {"zymurgy"}}); status != 200 || !strings.Contains(page, "words that she wrote") {
+		t.Errorf("%d: a word of nobody's", status)
+	}
+	if status, page := o.post(o.browser("ida@example.org"), "/desk/search", url.Values{"q": {"lump"}}); status != 403 || strings.Contains(page, patient) {
+		t.Errorf("an administrator searches: %d", status)
 	}
 }
 

@@ -304,6 +304,8 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 				}
 				return err
 			}},
+		{Name: "words", Every: "@every 1m", AtStart: true, Why: "messages from before they were searched by their words are entered, a part each time",
+			Run: p.bot.EnterSaid},
 		{Name: "figures", Every: "10 2 * * *", Why: "how check-ins, rules and the survey went is counted by night, for every journal is read",
 			Run: p.bot.CountFigures},
 		{Name: "seal", Every: "@every 1m", AtStart: true, Why: "the audit's chain is written down, so that no entry before it can be changed unseen",

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -50,6 +51,42 @@ func meant(p *bot.Patient, want bot.Search) bool {
 		}
 	}
 	return len(want.Words) > 0
+}
+
+func (m *Store) Said(ctx context.Context, service string, words []string, limit int) ([]string, error) {
+	if err := m.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	last := map[string]int64{}
+	var out []string
+	for _, id := range m.sorted() {
+		p := m.patients[id]
+		if p.rec.Patient.Service != service {
+			continue
+		}
+		missing := slices.Clone(words)
+		for day, said := range bot.SaidOn(p.journal) {
+			missing = slices.DeleteFunc(missing, func(w string) bool {
+				has := slices.Contains(said, w)
+				if has {
+					last[id] = max(last[id], day)
+				}
+				return has
+			})
+		}
+		if len(missing) == 0 && len(words) > 0 {
+			out = append(out, id)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return cmp.Compare(last[b], last[a]) })
+	return out[:min(len(out), limit)], nil
+}
+
+// EnterSaid finds nothing to do: what is asked for is read from the journals.
+func (m *Store) EnterSaid(ctx context.Context, patient string) error {
+	_, err := m.Load(ctx, patient)
+	return err
 }
 
 func (m *Store) Patients(ctx context.Context, service, after string, limit int) ([]bot.Patient, error) {

@@ -1,0 +1,137 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"lookout/bot"
+	"lookout/bot/vault"
+)
+
+// enterSaid are the commands that enter the words of messages.
+func (s *Store) enterSaid(patient, service string, entries []bot.Entry) []*command {
+	var all []*command
+	for day, words := range bot.SaidOn(entries) {
+		for _, w := range words {
+			all = append(all, plain("zadd", s.keys.said(service, s.vault.Said(service, w)), "gt", day, patient))
+		}
+	}
+	return all
+}
+
+// saidKeys are where the words of messages are entered, as a vault marks them.
+func (s *Store) saidKeys(v *vault.Vault, service string, entries []bot.Entry) []string {
+	var all []string
+	for _, words := range bot.SaidOn(entries) {
+		for _, w := range words {
+			all = append(all, s.keys.said(service, v.Said(service, w)))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// EnterSaid enters the words of all of her messages, from her journal.
+func (s *Store) EnterSaid(ctx context.Context, patient string) error {
+	rec, err := s.Load(ctx, patient)
+	if err != nil {
+		return err
+	}
+	entries, err := s.Journal(ctx, patient, 0, 0)
+	if err != nil {
+		return err
+	}
+	enter := s.enterSaid(patient, rec.Patient.Service, entries)
+	if len(enter) == 0 {
+		return nil
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.servers.write(ctx, enter...)
+}
+
+// saidAtOnce is how many of those who said the rarest word are looked at in one go, and
+// saidCap how many at all.
+const saidAtOnce, saidCap = 1000, 20_000
+
+// Said lists people by whom each of the words was said.
+func (s *Store) Said(ctx context.Context, service string, words []string, limit int) ([]string, error) {
+	if len(words) == 0 || limit <= 0 {
+		return nil, nil
+	}
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	keys, count := make([]string, len(words)), make([]*command, len(words))
+	for i, w := range words {
+		keys[i] = s.keys.said(service, s.vault.Said(service, w))
+		count[i] = plain("zcard", keys[i])
+	}
+	if err := s.servers.read(ctx, count...); err != nil {
+		return nil, err
+	}
+	first, fewest := 0, int64(-1)
+	for i, c := range count {
+		if n, _ := c.done.Int64(); fewest < 0 || n < fewest {
+			first, fewest = i, n
+		}
+	}
+	keys[0], keys[first] = keys[first], keys[0]
+	var found []string
+	for from := 0; from < min(int(fewest), saidCap) && len(found) < limit; from += saidAtOnce {
+		page := saidAtOnce
+		if len(keys) == 1 {
+			page = limit
+		}
+		list := plain("zrevrange", keys[0], from, from+page-1)
+		if err := s.servers.read(ctx, list); err != nil {
+			return nil, err
+		}
+		ids, err := list.done.StringSlice()
+		if err != nil {
+			return nil, unavailable(fmt.Errorf("an answer that is none: %w", err))
+		}
+		if ids, err = s.alsoSaid(ctx, ids, keys[1:]); err != nil {
+			return nil, err
+		}
+		if found = append(found, ids...); len(keys) == 1 {
+			break
+		}
+	}
+	return found[:min(len(found), limit)], nil
+}
+
+// alsoSaid keeps those who are in each of the sets.
+func (s *Store) alsoSaid(ctx context.Context, ids, keys []string) ([]string, error) {
+	if len(ids) == 0 || len(keys) == 0 {
+		return ids, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	look := make([]*command, len(keys))
+	for i, key := range keys {
+		look[i] = plain("zmscore", key, args...)
+	}
+	if err := s.servers.read(ctx, look...); err != nil {
+		return nil, err
+	}
+	var out []string
+	scores := make([][]any, len(look))
+	for i, c := range look {
+		scores[i], _ = c.done.Slice()
+	}
+	for i, id := range ids {
+		if !slices.ContainsFunc(scores, func(of []any) bool { return i >= len(of) || of[i] == nil }) {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
