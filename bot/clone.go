@@ -45,6 +45,7 @@ func cloneFrames(frames []flows.Frame) []flows.Frame {
 	frames = slices.Clone(frames)
 	for i := range frames {
 		frames[i].Answers = maps.Clone(frames[i].Answers)
+		frames[i].Held = maps.Clone(frames[i].Held)
 	}
 	return frames
 }

@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -167,7 +168,7 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 			ID: fmt.Sprintf("%s-r%d", t.rec.Patient.ID, t.rec.NextRow), Service: t.rec.Patient.Service,
 			Patient: t.rec.Patient.ID, PatientName: t.rec.Patient.Name(), PatientBorn: t.rec.Patient.BirthDate, PatientNHS: t.rec.Patient.NHSNumber,
 			Concern: concern, Level: level, Reason: reason, Message: words, Spans: spans,
-			OpenedAt: t.now, DueAt: due, State: Open,
+			OpenedAt: t.now, DueAt: due, State: Open, Sent: t.sent,
 		})
 		row = &t.rec.Rows[len(t.rec.Rows)-1]
 		t.changed(row, "opened: "+level.String()+". "+reason, true)
@@ -177,6 +178,7 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 	}
 	up := level > row.Level
 	row.join(words, spans)
+	row.Sent = cmp.Or(t.sent, row.Sent)
 	why := "new words joined it"
 	if up {
 		row.Level, row.Reason = level, reason

@@ -234,6 +234,9 @@ func (t *turn) read(in Inbound, question *triage.Question, joined bool) (triage.
 	lexicon := t.bot.content.Lexicon()
 	profile, past := t.profile(), t.past()
 	profile.Carer = in.Carer != ""
+	if strings.TrimSpace(in.Text) != "" && len(in.Media) > 0 {
+		t.sent = mediaWords(in.Media)
+	}
 	if strings.TrimSpace(in.Text) == "" {
 		what := "an empty message"
 		if len(in.Media) > 0 {

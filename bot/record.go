@@ -247,6 +247,7 @@ type Row struct {
 	Reason      string       `json:"reason"`          // one sentence
 	Message     string       `json:"message"`         // her own words, newest last
 	Spans       []Span       `json:"spans,omitempty"` // of Message: what was found
+	Sent        string       `json:"sent,omitempty"`  // what came with her words last, like "a photo"
 	OpenedAt    time.Time    `json:"opened_at"`
 	DueAt       time.Time    `json:"due_at"`
 	State       RowState     `json:"state"`

@@ -29,6 +29,7 @@ type turn struct {
 	unasked bool
 	// answering says by which message each question of a form was answered.
 	answering map[string]string
+	sent      string         // what came with her words, like "a photo"
 	released  int            // rows to be expected of what this turn sends, in thousandths
 	soon      []content.Item // of her plan, as it was first asked for in this turn
 	ruled     *rules         // when unasked texts may go to her; made when it is asked for

@@ -355,6 +355,14 @@ func TestWhatDoesNotComeInWordsIsOnTheDesk(t *testing.T) {
 	if _, page := o.get(ann, "/desk/"); !strings.Contains(page, "(sent a photo)") {
 		t.Error("the queue does not say that she sent a photo")
 	}
+	if err := o.bot.Receive(t.Context(), bot.Inbound{From: her, CarrierID: "SM3", Text: "the lump looks like this", Media: []bot.Media{{URL: "https://api.twilio.com/2", Type: "image/jpeg"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/desk/", "/desk/call-list"} {
+		if _, page := o.get(ann, path); !strings.Contains(page, "with a photo") {
+			t.Errorf("%s does not say that a photo came with her words", path)
+		}
+	}
 	if err := o.bot.Start(t.Context(), first.Patient, "check-in", "ann@example.org"); err != nil {
 		t.Fatal(err)
 	}
