@@ -115,9 +115,9 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 // look gives the first messages of each slot that may leave, by one script.
 func (c *claiming) look(ctx context.Context, n int) ([]member, error) {
 	s := c.store
-	keys := make([]string, 0, 2*slotCount)
+	keys := make([]string, 2*slotCount)
 	for sl := range slot(slotCount) {
-		keys = append(keys, s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel))
+		keys[sl], keys[slotCount+sl] = s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel)
 	}
 	for {
 		run := scriptLook.call(keys, c.now, ripenAtOnce, n)

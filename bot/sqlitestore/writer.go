@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,7 @@ func (s *Store) writer() {
 	group := make([]*job, 0, maxGroup)
 	for first := range s.jobs {
 		group = append(group[:0], first)
+		runtime.Gosched() // whoever is about to hand something over shares the fsync
 	gather:
 		for len(group) < maxGroup {
 			select {

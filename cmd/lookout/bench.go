@@ -38,6 +38,7 @@ type benchCmd struct {
 	Patients int           `help:"People who write. Nobody is answered more than 40 times a day." default:"2000"`
 	For      time.Duration `help:"How long each door is driven." default:"10s"`
 	Enrolled int           `help:"Measure instead how lookout does with so many people enrolled on sqlite (1000000): its memory, its start, and what a wake costs. Makes a file of 5 KB a person." placeholder:"N"`
+	BareDoor string        `hidden:"" help:"Is the floor, for a bench that has started this process."`
 	Share    float64       `help:"The open-loop rate of webhooks, as a share of what the store was found to take at most." default:"0.5"`
 }
 
@@ -60,6 +61,9 @@ func (c *benchCmd) Run(e *env) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if c.BareDoor != "" {
+		return (&bench{benchCmd: c, env: e, kind: c.Stores[0], client: newBenchClient()}).serveBareDoor(c.BareDoor)
+	}
 	if c.Enrolled > 0 {
 		return (&bench{benchCmd: c, env: e, kind: "sqlite", dir: dir, client: newBenchClient()}).manyEnrolled()
 	}
@@ -101,14 +105,16 @@ const (
 func (b *bench) run() error {
 	b.client = newBenchClient()
 	defer b.client.CloseIdleConnections()
-	store, bare := "sqlite:"+filepath.Join(b.dir, "lookout.db"), b.bareSQLite
+	store, bare, apart := "sqlite:"+filepath.Join(b.dir, "lookout.db"), b.bareSQLite, filepath.Join(b.dir, "door")
 	if b.kind == "redis" {
 		at, stop, err := b.redis()
 		if err != nil {
 			return err
 		}
 		defer stop()
-		store, bare = at, func() (*bareStore, error) { return b.bareRedis(at) }
+		store, bare, apart = at, func() (*bareStore, error) { return b.bareRedis(at) }, at
+	} else if err := os.Mkdir(apart, 0o700); err != nil {
+		return err
 	}
 	b.table = tabwriter.NewWriter(b.out, 2, 4, 2, ' ', 0)
 	fmt.Fprintf(b.table, "\n%s\tper second\tp50\tp99\tp99.9\tworst\n", b.kind)
@@ -127,8 +133,12 @@ func (b *bench) run() error {
 	if err != nil {
 		return fmt.Errorf("the floor: %w", err)
 	}
-	door := b.bareDoor(floor)
-	defer door.end()
+	defer floor.close()
+	door, err := b.bareDoor(apart)
+	if err != nil {
+		return fmt.Errorf("the floor: %w", err)
+	}
+	defer door.stop()
 	idle, err := b.use()
 	if err != nil {
 		return err
@@ -136,11 +146,12 @@ func (b *bench) run() error {
 	// In turns, so that whatever else the machine does meanwhile falls on both.
 	const rounds = 4
 	var texts, bareTexts, commits tally
+	keep := floorTurns(floor)
 	for range rounds {
 		if texts.n > 30*int64(b.Patients) {
 			return fmt.Errorf("%d people have had %d answers, and nobody is sent more than 40 texts a day: give more --patients, or less --for", b.Patients, texts.n)
 		}
-		if err := errors.Join(commits.flood(b, b.For/rounds, floorTurns(floor, &door.next), nil), bareTexts.flood(b, b.For/rounds, door.text, &door.answered), texts.flood(b, b.For/rounds, b.webhook, &b.answered)); err != nil {
+		if err := errors.Join(commits.flood(b, b.For/rounds, keep, nil), bareTexts.flood(b, b.For/rounds, door.text, &door.answered), texts.flood(b, b.For/rounds, b.webhook, &b.answered)); err != nil {
 			return fmt.Errorf("texts: %w", err)
 		}
 	}
@@ -189,7 +200,8 @@ CPU of lookout's process a text %.2f ms; memory %.0f MB, of which %.0f MB withou
 }
 
 // floorTurns keeps what a text's turn keeps, and nothing more comes of it.
-func floorTurns(store *bareStore, next *atomic.Int64) func(int64) error {
+func floorTurns(store *bareStore) func(int64) error {
+	next := atomic.Int64{}
 	return func(int64) error { return store.turn(next.Add(1)) }
 }
 

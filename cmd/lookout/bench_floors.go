@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -39,7 +41,7 @@ const commitsOfText = 3
 // rows and bytes, and decides nothing.
 type bareStore struct {
 	turn          func(n int64) error
-	claim, settle func(n int64) error
+	claim, settle func(batch []int64) error // in one commit
 	close         func() error
 }
 
@@ -114,8 +116,22 @@ func (b *bench) bareSQLite() (*bareStore, error) {
 				return errors.Join(exec("person", person, n, record), exec("entry", person, fmt.Sprint("in:SM", n), entries), exec("message", n, message))
 			})
 		},
-		claim:  func(n int64) error { return put(func() error { return exec("claim", n) }) },
-		settle: func(n int64) error { return put(func() error { return exec("settle", n, fmt.Sprint("SM", n)) }) },
+		claim: func(batch []int64) error {
+			return put(func() (err error) {
+				for _, n := range batch {
+					err = errors.Join(err, exec("claim", n))
+				}
+				return err
+			})
+		},
+		settle: func(batch []int64) error {
+			return put(func() (err error) {
+				for _, n := range batch {
+					err = errors.Join(err, exec("settle", n, fmt.Sprint("SM", n)))
+				}
+				return err
+			})
+		},
 		close: func() error {
 			close(jobs)
 			writing.Wait()
@@ -155,8 +171,14 @@ func (b *bench) bareRedis(at string) (*bareStore, error) {
 	run := func(text string, keys []string, args ...any) error {
 		return client.EvalSha(b.ctx, sha[text], keys, args...).Err()
 	}
-	marks := func(n int64) []string {
-		return []string{slot(n, "held"), key(n, "o"), slot(n, "ready"), slot(n, "later"), slot(n, "carrier"), slot(n, "unsettled")}
+	marks := func(text string, batch []int64) error {
+		_, err := client.Pipelined(b.ctx, func(pipe redis.Pipeliner) error {
+			for _, n := range batch {
+				pipe.EvalSha(b.ctx, sha[text], []string{slot(n, "held"), key(n, "o"), slot(n, "ready"), slot(n, "later"), slot(n, "carrier"), slot(n, "unsettled")}, n, member(n), standing)
+			}
+			return nil
+		})
+		return err
 	}
 	record, entry, message := strings.Repeat("x", recordBytes), strings.Repeat("x", entriesBytes/3), strings.Repeat("x", messageBytes)
 	return &bareStore{
@@ -164,8 +186,8 @@ func (b *bench) bareRedis(at string) (*bareStore, error) {
 			return run(bareTurn, []string{key(n, "p"), key(n, "j"), key(n, "o"), key(n, "k"), slot(n, "keys"), slot(n, "due"), slot(n, "ready"), slot(n, "unsettled")},
 				record, entry, entry, entry, n, message, standing, "1 anytown-p0123456789abcdef", member(n))
 		},
-		claim:  func(n int64) error { return run(bareClaim, marks(n), n, member(n), standing) },
-		settle: func(n int64) error { return run(bareSettle, marks(n), n, member(n), standing) },
+		claim:  func(batch []int64) error { return marks(bareClaim, batch) },
+		settle: func(batch []int64) error { return marks(bareSettle, batch) },
 		close: func() error {
 			sweepAway(o, prefix+"*")
 			return client.Close()
@@ -173,78 +195,145 @@ func (b *bench) bareRedis(at string) (*bareStore, error) {
 	}, nil
 }
 
-// bareDoor is the floor of the whole door: a handler that reads the form and says yes
-// when the text is kept, and then claims its answer, has a carrier take it and keeps
-// that, as many at once as ask for it. It checks and decides nothing.
+// bareDoor is the floor of the whole door, in a process of its own as lookout is: a
+// handler that reads the form and says yes when the text is kept, and then claims its
+// answer, has a carrier take it and keeps that, as many together as lookout does. It
+// checks and decides nothing.
 type bareDoor struct {
 	b        *bench
-	store    *bareStore
-	server   *httptest.Server
+	url      string
+	stop     func()
 	carrier  *standin.Carrier
 	twilio   *httptest.Server
-	client   *http.Client
-	answers  chan int64
-	sending  sync.WaitGroup
-	next     atomic.Int64
-	answered atomic.Int64
+	answered atomic.Int64 // texts that it has given to its carrier
 }
 
-func (b *bench) bareDoor(store *bareStore) *bareDoor {
-	d := &bareDoor{b: b, store: store, carrier: standin.New(benchSID, benchAuth), client: newBenchClient(), answers: make(chan int64, 1<<20)}
+// bareDoor starts that process on a store of its own: a folder, or a Redis.
+func (b *bench) bareDoor(store string) (*bareDoor, error) {
+	d := &bareDoor{b: b, carrier: standin.New(benchSID, benchAuth)}
+	d.carrier.Receipts = false
+	d.carrier.OnMessage = func(standin.Message) { d.answered.Add(1) }
 	d.twilio = httptest.NewServer(d.carrier)
-	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := d.next.Add(1)
+	end := func() { d.twilio.Close(); d.carrier.Close() }
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		end()
+		return nil, err
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	self, err := os.Executable()
+	if err != nil {
+		end()
+		return nil, err
+	}
+	process := exec.CommandContext(b.ctx, self, "bench", "--store", b.kind, "--patients", fmt.Sprint(b.Patients), "--bare-door", strings.Join([]string{addr, d.twilio.URL, store}, " "))
+	var log bytes.Buffer
+	process.Stderr = &log
+	if err := process.Start(); err != nil {
+		end()
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() { _ = process.Wait(); close(ended) }() // how it ends is in its log
+	d.url, d.stop = "http://"+addr, func() {
+		_ = process.Process.Signal(os.Interrupt) // it may have ended
+		<-ended
+		end()
+	}
+	for range 200 {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			return d, conn.Close()
+		}
+		select {
+		case <-ended:
+			d.stop()
+			return nil, fmt.Errorf("the bare door ended: %s", &log)
+		case <-time.After(25 * time.Millisecond):
+		}
+	}
+	d.stop()
+	return nil, errors.New("the bare door does not open")
+}
+
+// text is one text to the bare door.
+func (d *bareDoor) text(i int64) error { return d.b.text(d.url, i) }
+
+// The bare door sends as package bot does: so many in a batch, so many batches at once.
+const (
+	bareBatch   = 16
+	bareBatches = 4
+)
+
+// serveBareDoor is that process: where says its address, its carrier, and its store.
+func (b *bench) serveBareDoor(where string) (err error) {
+	part := strings.Fields(where)
+	if len(part) != 3 {
+		return errors.New("--bare-door is for lookout bench itself")
+	}
+	var store *bareStore
+	if b.kind == "redis" {
+		store, err = b.bareRedis(part[2])
+	} else {
+		b.dir = part[2]
+		store, err = b.bareSQLite()
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.close()) }()
+	answers := make(chan int64, 1<<20)
+	var next atomic.Int64
+	server := &http.Server{Addr: part[0], ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := next.Add(1)
 		if err := errors.Join(r.ParseForm(), store.turn(n)); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		d.answers <- n
-	}))
-	for range callers {
-		d.sending.Go(func() {
-			for n := range d.answers {
-				if d.send(n) == nil { // else it is never answered, and the measurement fails
-					d.answered.Add(1)
+		answers <- n
+	})}
+	for range bareBatches {
+		go func() {
+			for {
+				batch := []int64{<-answers}
+				for len(answers) > 0 && len(batch) < bareBatch {
+					batch = append(batch, <-answers)
+				}
+				if err := b.sendBare(store, part[1], batch); err != nil && b.ctx.Err() == nil { // then it is never answered, and the measurement fails
+					fmt.Fprintln(b.err, err)
 				}
 			}
-		})
+		}()
 	}
-	return d
+	go func() { <-b.ctx.Done(); server.Close() }()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
-func (d *bareDoor) send(n int64) error {
-	if err := d.store.claim(n); err != nil {
+// sendBare claims a batch, gives it to the carrier, and keeps that it went.
+func (b *bench) sendBare(store *bareStore, carrier string, batch []int64) error {
+	if err := store.claim(batch); err != nil {
 		return err
 	}
-	form := url.Values{"To": {benchPhone(n % int64(d.b.Patients))}, "From": {"+447700900001"}, "Body": {strings.Repeat("x", 160)}}
-	r, err := http.NewRequestWithContext(d.b.ctx, http.MethodPost, d.twilio.URL+"/2010-04-01/Accounts/"+benchSID+"/Messages.json", strings.NewReader(form.Encode()))
-	if err != nil {
+	err := b.atOnce(len(batch), func(i int) error {
+		form := url.Values{"To": {benchPhone(batch[i] % int64(b.Patients))}, "From": {"+447700900001"}, "Body": {strings.Repeat("x", 290)}}
+		r, err := http.NewRequestWithContext(b.ctx, http.MethodPost, carrier+"/2010-04-01/Accounts/"+benchSID+"/Messages.json", strings.NewReader(form.Encode()))
+		if err != nil {
+			return err
+		}
+		r.SetBasicAuth(benchSID, benchAuth)
+		r.Header.Set("Content-Type", formKind)
+		response, err := b.client.Do(r)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		_, err = io.Copy(io.Discard, response.Body)
 		return err
-	}
-	r.SetBasicAuth(benchSID, benchAuth)
-	r.Header.Set("Content-Type", formKind)
-	response, err := d.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	return d.store.settle(n)
-}
-
-// text is one text to the bare door.
-func (d *bareDoor) text(i int64) error { return d.b.text(d.server.URL, i) }
-
-func (d *bareDoor) end() error {
-	d.server.Close()
-	close(d.answers)
-	d.sending.Wait()
-	d.client.CloseIdleConnections()
-	d.twilio.Close()
-	d.carrier.Close()
-	return d.store.close()
+	})
+	return errors.Join(err, store.settle(batch))
 }
 
 // redis gives a server to measure on: the given one, or one that is started.
