@@ -61,8 +61,8 @@ func (b *Bot) Run(ctx context.Context) error {
 // batchesAtOnce how many such batches are under way at most: while one is with the
 // carrier, the next is claimed, and the last is settled.
 const (
-	inFlight      = 16
-	batchesAtOnce = 4
+	inFlight      = 32
+	batchesAtOnce = 2
 )
 
 // Deliver sends what may leave now, on every channel, and says how many messages

@@ -261,8 +261,8 @@ func (d *bareDoor) text(i int64) error { return d.b.text(d.url, i) }
 
 // The bare door sends as package bot does: so many in a batch, so many batches at once.
 const (
-	bareBatch   = 16
-	bareBatches = 4
+	bareBatch   = 32
+	bareBatches = 2
 )
 
 // serveBareDoor is that process: where says its address, its carrier, and its store.
