@@ -251,6 +251,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	if d.Provider != nil {
 		pages.HandleFunc("GET /desk/sign-in/provider", d.toProvider)
 		pages.HandleFunc("GET /desk/sign-in/provider/back", d.fromProvider)
+		pages.HandleFunc("POST /desk/sign-in/provider/out", d.outByProvider)
 	}
 	pages.HandleFunc("POST /desk/sign-out", d.signOut)
 	pages.HandleFunc("/desk/", func(w http.ResponseWriter, r *http.Request) { d.fail(w, r, bot.ErrNotFound) })

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/zitadel/oidc/v3/example/server/storage"
 
 	"lookout/bot"
 	"lookout/bot/sqlitestore"
@@ -36,6 +37,7 @@ func (s sessions) DeleteCtx(_ context.Context, token string) error { return s.De
 
 // office is a desk over a real bot and a real store, with one worrying message in.
 type office struct {
+	keys *storage.Storage // of the provider that a test trusts
 	*testing.T
 	url     string
 	bot     *bot.Bot

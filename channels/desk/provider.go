@@ -271,3 +271,49 @@ func (d *Desk) outThere(ctx context.Context) string {
 	to.RawQuery = q.Encode()
 	return to.String()
 }
+
+// outByProvider takes the provider's word that somebody has signed out there (OpenID Connect
+// Back-Channel Logout 1.0), and ends every session of hers. It needs no session: the token
+// is signed by the provider, for us, now. The same word again does no harm.
+func (d *Desk) outByProvider(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	ctx, cancel := context.WithTimeout(r.Context(), timeToAnswer)
+	defer cancel()
+	p, err := d.Provider.discover(ctx)
+	if err != nil {
+		d.Log.ErrorContext(ctx, "sign-out by the provider failed", "err", err)
+		http.Error(w, "the provider's keys cannot be had just now", http.StatusServiceUnavailable)
+		return
+	}
+	token, err := p.Verifier(&oidc.Config{ClientID: d.Provider.ClientID}).VerifyLogout(oidc.ClientContext(ctx, d.Provider.client), r.PostFormValue("logout_token"))
+	if err != nil || token.Subject == "" {
+		d.Log.WarnContext(ctx, "a sign-out by the provider was refused", "signed", err == nil)
+		http.Error(w, "logout_token must be signed by the provider for this client, be of now, and say who she is (sub)", http.StatusBadRequest)
+		return
+	}
+	if err := d.endSessionsOf(r, d.Provider.Issuer+" "+token.Subject); err != nil {
+		d.Log.ErrorContext(ctx, "sign-out by the provider failed", "err", err)
+		http.Error(w, "the sessions could not be ended just now", http.StatusServiceUnavailable)
+	}
+}
+
+// endSessionsOf ends every session of whom a person at the provider is here, if anybody.
+func (d *Desk) endSessionsOf(r *http.Request, person string) error {
+	users, err := d.Bot.Users(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if u.Subject != person {
+			continue
+		}
+		if err := d.audit(r, u, "signed out by the provider", "", ""); err != nil {
+			return err
+		}
+		u.Epoch++
+		if err := d.Bot.PutUser(r.Context(), u); err != nil {
+			return err
+		}
+	}
+	return nil
+}

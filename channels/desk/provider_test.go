@@ -1,6 +1,8 @@
 package desk
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/pquerna/otp/totp"
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
@@ -41,7 +44,8 @@ func (o *office) trust(people staff, change func(*Provider)) *Provider {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { at.ServeHTTP(w, r) }))
 	o.Cleanup(server.Close)
 	storage.RegisterClients(storage.WebClient("lookout", secret, o.url+"/desk/sign-in/provider/back"))
-	at = exampleop.SetupServer(server.URL, storage.NewStorage(people), slog.New(slog.DiscardHandler), false)
+	o.keys = storage.NewStorage(people)
+	at = exampleop.SetupServer(server.URL, o.keys, slog.New(slog.DiscardHandler), false)
 	p := &Provider{Issuer: server.URL, ClientID: "lookout", ClientSecret: secret, Name: "Anytown Trust"}
 	if change != nil {
 		change(p)
@@ -248,5 +252,62 @@ func TestTheCodeIsAskedForBehindTheProvider(t *testing.T) {
 	code, _ := totp.GenerateCode(secret, o.clock.at)
 	if status, page := o.post(c, "/desk/code", url.Values{"code": {code}, "next": {"/desk/rows/" + o.row}}); status != 200 || !strings.Contains(page, "Why is this here?") {
 		t.Errorf("with the code: %d", status)
+	}
+}
+
+// Who signs out at the provider is signed out here, by a token that the provider has signed
+// for this desk; by no other token is anybody.
+func TestSignOutByTheHospitalsProvider(t *testing.T) {
+	o := newOffice(t)
+	p := o.trust(staff{"1": {ID: "1", Username: "ann", Password: "verysecure", Email: "ann@example.org", EmailVerified: true}}, nil)
+	ann, bea := nobodyYet(), o.browser("bea@example.org")
+	o.byProvider(ann, "/desk/sign-in/provider", "ann")
+	key, err := o.keys.SigningKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func(change func(jwt.MapClaims), with any) string {
+		claims := jwt.MapClaims{"iss": p.Issuer, "aud": "lookout", "sub": "1", "jti": "once", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+		change(claims)
+		token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
+		token.Header["kid"] = key.ID()
+		signed, err := token.SignedString(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	another, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(jwt.MapClaims) {}
+	for what, token := range map[string]string{
+		"no token": "", "signed by another": says(same, another),
+		"for another client": says(func(c jwt.MapClaims) { c["aud"] = "else" }, key.Key()),
+		"of another issuer":  says(func(c jwt.MapClaims) { c["iss"] = "https://evil.example" }, key.Key()),
+		"run out":            says(func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Hour).Unix() }, key.Key()),
+		"an id token":        says(func(c jwt.MapClaims) { delete(c, "events") }, key.Key()),
+		"with a nonce":       says(func(c jwt.MapClaims) { c["nonce"] = "n" }, key.Key()),
+		"of nobody named":    says(func(c jwt.MapClaims) { delete(c, "sub"); c["sid"] = "s" }, key.Key()),
+	} {
+		if status, _ := o.post(nobodyYet(), "/desk/sign-in/provider/out", url.Values{"logout_token": {token}}); status != 400 {
+			t.Errorf("%s: %d, want 400", what, status)
+		}
+	}
+	if _, page := o.get(ann, "/desk/"); !strings.Contains(page, "The queue") {
+		t.Fatal("a token that is refused has signed her out")
+	}
+	for range 2 { // a provider may say it again
+		if status, _ := o.post(nobodyYet(), "/desk/sign-in/provider/out", url.Values{"logout_token": {says(same, key.Key())}}); status != 200 {
+			t.Errorf("signed out there: %d", status)
+		}
+	}
+	if _, page := o.get(ann, "/desk/"); strings.Contains(page, "Zebedeemarker") || !strings.Contains(page, "Sign in to the desk") {
+		t.Error("signed out at the provider, she is in here still")
+	}
+	if _, page := o.get(bea, "/desk/"); !strings.Contains(page, "The queue") {
+		t.Error("another was signed out too")
 	}
 }
