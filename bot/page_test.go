@@ -175,3 +175,38 @@ func TestAckThatComesAMomentLateIsAnswered(t *testing.T) {
 		t.Errorf("%+v, %v", row, err)
 	}
 }
+
+// Trap: an old acknowledgement pages nobody once the row is closed, however long ago it was;
+// nor does one that comes after the closing.
+func TestAnOldAcknowledgementPagesNobodyAfterClosing(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("my chest is tight and I cant breathe")
+	if to := w.deliver(); !strings.Contains(to, annsPhone) {
+		t.Fatalf("an emergency pages %q", to)
+	}
+	ack := func(id string) {
+		t.Helper()
+		if err := w.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: annsPhone}, Text: "ACK", CarrierID: id}); err != nil {
+			t.Fatal(err)
+		}
+		w.deliver()
+	}
+	ack("SMack1")
+	if by := w.row(row.ID).AckedBy; by != "Ann" {
+		t.Fatalf("acknowledged by %q", by)
+	}
+	act := bot.Act{Row: row.ID, By: "bea@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), act))
+	must[bot.Row](w)(w.Ring(t.Context(), act, "spoke"))
+	must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: row.ID, By: act.By, Outcome: "emergency"}))
+	w.deliver()
+	ack("SMack2")
+	for _, later := range []time.Duration{time.Minute, 40 * time.Minute, 24 * time.Hour, 120 * 24 * time.Hour} {
+		w.at = w.at.Add(later)
+		for _, phone := range []string{annsPhone, beasPhone, carPhone} {
+			if to := w.deliver(); strings.Contains(to, phone) {
+				t.Errorf("%s later %s is paged", later, phone)
+			}
+		}
+	}
+}
