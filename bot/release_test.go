@@ -64,19 +64,19 @@ func (w *world) asked(until time.Time, step time.Duration, down func(time.Time) 
 func never(time.Time) bool { return false }
 
 // 120 check-ins fall due on one day, and the two days' answers of one nurse are
-// 3 rows each: they are spread, nobody is forgotten, and no day has too many.
+// 12 rows each: they are spread, nobody is forgotten, and no day has too many.
 func TestSendsAreSpreadByWhatNursesCanAnswer(t *testing.T) {
 	t.Parallel()
 	run := func() map[string][]string {
-		w := crowd(t, 120, 3)
+		w := crowd(t, 120, 12)
 		return w.asked(w.Now.AddDate(0, 0, 24), 10*time.Minute, never)
 	}
 	days := run()
 	total := 0
 	for day, who := range days {
 		total += len(who)
-		// 0.85 answered by 0.15 alerts: 0.1275 rows a check-in; the first reminder's text is another's.
-		if expected := 0.128 * float64(len(who)); expected > 3.001 {
+		// 0.85 answered by 0.58 alerts: 0.493 rows a check-in; the first reminder's text is another's.
+		if expected := 0.493 * float64(len(who)); expected > 12.001 {
 			t.Errorf("%s: %d check-ins, of which %.2f rows are to be expected", day, len(who), expected)
 		}
 	}

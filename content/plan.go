@@ -290,6 +290,26 @@ func (x *planItem) id(n int, name string, anchor time.Time) string {
 	return id
 }
 
+// Rate is what a line of a plan says is to be expected of one message of it.
+type Rate struct {
+	Line     string  // the line's own id
+	Answered float64 // how many are answered
+	Rows     float64 // rows, for each that is sent
+}
+
+// Rate gives what is to be expected of an item; false when no line of the plan makes it.
+func (p *Plan) Rate(item string) (Rate, bool) {
+	item, _, _ = strings.Cut(item, "@")
+	for _, id := range []string{item, strings.TrimRight(strings.TrimRight(item, "0123456789"), "-")} {
+		for i := range p.List {
+			if x := &p.List[i]; x.ID == id {
+				return Rate{x.ID, x.Answered, x.Answered * x.Alerts}, true
+			}
+		}
+	}
+	return Rate{}, false
+}
+
 // Hushed says why nothing unasked is sent on a day, by the plan's quiet days
 // round those of hers; "" when it is an ordinary one.
 func (p *Plan) Hushed(anchors map[string]time.Time, day time.Time) string {

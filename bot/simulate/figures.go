@@ -28,11 +28,43 @@ type Figures struct {
 	Found          []Found             // recurrences and clots, by where they showed
 	Unheard        int                 // of those, told to no nurse by the end
 	Stopped        int
-	Unreachable    int // rows about people whom no text reaches
+	Lines          []PlanLine     // of the plans, by id
+	Concerns       map[string]int // rows that were opened, by level and concern
+	Unreachable    int            // rows about people whom no text reaches
 
+	pack  *content.Pack
+	lines map[string]*PlanLine
 	who   map[string]*someone
 	count func(text string) int
 	tried map[string]time.Time // rows on which a nurse has begun, and when
+}
+
+// PlanLine is what came of a line of a plan: all that was sent by it.
+type PlanLine struct {
+	ID, Plan             string
+	Sent, Answered, Rows int
+	// What the plan itself says of each that is sent.
+	PlanAnswered, PlanRows float64
+}
+
+// caused is how long after a message of a plan a row counts as one that it has brought.
+const caused = 14 * 24 * time.Hour
+
+// line is that of a plan's item; nil when no plan has it.
+func (f *Figures) line(plan, item string) *PlanLine {
+	p, ok := f.pack.Plan(plan)
+	if !ok {
+		return nil
+	}
+	rate, ok := p.Rate(item)
+	if !ok {
+		return nil
+	}
+	key := plan + "/" + rate.Line
+	if f.lines[key] == nil {
+		f.lines[key] = &PlanLine{ID: rate.Line, Plan: plan, PlanAnswered: rate.Answered, PlanRows: rate.Rows}
+	}
+	return f.lines[key]
 }
 
 // Week is one week of a run. Money is segments by the price, added up at the end.
@@ -74,7 +106,7 @@ type Found struct {
 
 func newFigures(c Config) *Figures {
 	f := &Figures{Patients: c.Patients, Days: c.Days, Seed: c.Seed, Pack: c.Pack.Digest(), Start: c.Start, Price: c.PricePerSegment,
-		Rows: map[string]*Promise{}, tried: map[string]time.Time{}}
+		pack: c.Pack, lines: map[string]*PlanLine{}, Concerns: map[string]int{}, Rows: map[string]*Promise{}, tried: map[string]time.Time{}}
 	for day := 0; day < c.Days; day += 7 {
 		w := Week{Start: c.Start.AddDate(0, 0, day), Rows: map[string]int{}}
 		for d := day; d < min(day+7, c.Days); d++ {
@@ -121,6 +153,17 @@ func (f *Figures) watch(c bot.Change) {
 				f.Weeks[p.asked-1].Answered++
 				p.asked = 0
 			}
+			if p != nil && p.line != nil && !p.lineAnswered && !p.own {
+				p.line.Answered++
+				p.lineAnswered = true
+			}
+		case bot.EntryPlan:
+			if e.Why == "sent" && p != nil {
+				if p.line = f.line(c.Record.Patient.Plan, e.Ref); p.line != nil {
+					p.line.Sent++
+					p.lineAt, p.lineAnswered = e.At, false
+				}
+			}
 		case bot.EntryFlow:
 			if strings.HasPrefix(e.Why, "began:") && e.Ref == "check-in" && p != nil {
 				week.Asked++
@@ -132,6 +175,12 @@ func (f *Figures) watch(c bot.Change) {
 				level, _, _ = strings.Cut(level, ".")
 				week.Rows[level]++
 				f.Day[f.day(e.At)].Rows++
+				if n := slices.IndexFunc(c.Rows, func(r bot.Row) bool { return r.ID == e.Ref }); n >= 0 {
+					f.Concerns[level+" "+c.Rows[n].Concern]++
+				}
+				if p != nil && p.line != nil && !p.own && e.At.Sub(p.lineAt) <= caused {
+					p.line.Rows++
+				}
 			}
 		case bot.EntryConsent:
 			if strings.HasPrefix(e.Why, "stopped all texts") {
@@ -212,6 +261,10 @@ func (f *Figures) finish(w *world) *Figures {
 	for _, p := range f.Rows {
 		slices.Sort(p.Waits)
 	}
+	for _, line := range f.lines {
+		f.Lines = append(f.Lines, *line)
+	}
+	slices.SortFunc(f.Lines, func(a, b PlanLine) int { return cmp.Or(strings.Compare(a.Plan, b.Plan), strings.Compare(a.ID, b.ID)) })
 	bySite := map[string]*Found{}
 	for _, p := range w.people {
 		x := p.ill

@@ -64,6 +64,13 @@ type someone struct {
 	told    time.Time // of the talk in which she told of it, or of something harmless
 	telling string    // what she will say when she is asked in her own words
 
+	// line is that of her plan by which she was written to last, and whether she has
+	// answered that; own says that she writes of herself just now, and answers nothing.
+	line         *PlanLine
+	lineAt       time.Time
+	lineAnswered bool
+	own          bool
+
 	asked int // the week in which a check-in began that she has not answered yet, from 1; the figures keep it
 
 	n    int // numbers her events
@@ -161,6 +168,12 @@ func (p *someone) fate() {
 func (p *someone) plan(at time.Time, does deed, words string) {
 	p.n++
 	p.todo = append(p.todo, event{at: at, who: p, n: p.n, does: does, words: words})
+}
+
+// reply puts an answer onto her list.
+func (p *someone) reply(at time.Time, does deed, words string) {
+	p.plan(at, does, words)
+	p.todo[len(p.todo)-1].answers = true
 }
 
 // settle hands her list over to the world's.
@@ -272,6 +285,8 @@ func (p *someone) do(e event) error {
 		return nil
 	}
 	p.msgs++
+	p.own = !e.answers
+	defer func() { p.own = false }()
 	return p.w.bot.Receive(p.w.ctx, bot.Inbound{From: bot.Address{Channel: channel, At: p.phone}, Text: words, CarrierID: fmt.Sprintf("in-%d-%d", p.i, p.msgs), At: p.w.now})
 }
 
@@ -321,7 +336,7 @@ func (p *someone) reads(texts []bot.Outgoing) {
 	if !p.chance(share) {
 		return
 	}
-	p.plan(p.awake(now.Add(p.pause(begins))), say, p.answer(question, talk))
+	p.reply(p.awake(now.Add(p.pause(begins))), say, p.answer(question, talk))
 }
 
 // asked says whether the question is among the texts, or one of them reminds of it.
@@ -349,11 +364,11 @@ func (p *someone) pause(begins bool) time.Duration {
 func (p *someone) moved(text bot.Outgoing) {
 	now := p.w.now
 	if x := p.ill; x != nil && x.told.IsZero() && now.After(x.onset) && strings.HasPrefix(text.TextID, "signs.") && p.chance(0.25) {
-		p.plan(p.awake(now.Add(p.pause(true))), tell, "")
+		p.reply(p.awake(now.Add(p.pause(true))), tell, "")
 		return
 	}
 	if p.chance(0.04) {
-		p.plan(p.awake(now.Add(p.pause(true))), say, pick(p, thanks))
+		p.reply(p.awake(now.Add(p.pause(true))), say, pick(p, thanks))
 	}
 }
 
@@ -371,14 +386,26 @@ func (p *someone) word(q flows.OpenQuestion, talk flows.State) string {
 	ill := p.ill != nil && p.ill.heard.IsZero() && now.After(p.ill.onset)
 	switch q.Kind {
 	case triage.YesNo:
+		if share, ok := oftenYes[q.Text]; ok {
+			if p.chance(share) {
+				return pick(p, plainYeses)
+			}
+			return pick(p, plainNoes)
+		}
 		return p.yesNo(q, talk, ill)
 	case triage.Scale:
+		if q.Practical {
+			return fmt.Sprint(5 + p.r().IntN(6))
+		}
 		if ill {
 			return fmt.Sprint(min(10, max(1, p.ill.severity(now))))
 		}
 		return fmt.Sprint(p.r().IntN(4))
 	case triage.Choice:
 		i := 0
+		if q.Practical {
+			return q.Options[p.r().IntN(len(q.Options))].Label
+		}
 		if len(q.Options) > 1 && (p.someday && p.chance(0.6) || p.chance(0.03)) {
 			i = 1 + p.r().IntN(len(q.Options)-1)
 		}
@@ -386,7 +413,10 @@ func (p *someone) word(q flows.OpenQuestion, talk flows.State) string {
 	case triage.Date:
 		return pick(p, dates)
 	case triage.Number:
-		return fmt.Sprint(1 + p.r().IntN(21))
+		if q.Min >= 30 { // a temperature
+			return fmt.Sprintf("%.1f", 36.4+p.r().Float64())
+		}
+		return fmt.Sprint(1 + p.r().IntN(min(4, int(q.Max))))
 	case triage.Weight:
 		return fmt.Sprintf("%dkg", 55+(p.i*7)%40)
 	}
@@ -397,6 +427,9 @@ func (p *someone) word(q flows.OpenQuestion, talk flows.State) string {
 			p.ill.told = now
 		}
 		return words
+	}
+	if words, ok := plainWords[q.Text]; ok {
+		return pick(p, words)
 	}
 	if p.talker && p.chance(0.4) {
 		return pick(p, chatter)

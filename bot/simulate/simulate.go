@@ -306,6 +306,8 @@ type event struct {
 	n     int // numbers the events of one person
 	does  deed
 	words string
+	// answers says that it is caused by what she was sent.
+	answers bool
 }
 
 type events []event

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"encoding/json"
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -142,6 +143,23 @@ func TestFiguresHoldTogether(t *testing.T) {
 		t.Errorf("%d s of work in %d s of the rota", total.Seconds, total.Staffed)
 	case f.Years < 50 || f.Years > 120:
 		t.Errorf("%.0f patient-years", f.Years)
+	}
+	// The plan's own rates are those that are measured: within 10 rows of each 100 messages.
+	held := 0
+	for _, l := range f.Lines {
+		if l.Sent < 80 {
+			continue
+		}
+		held++
+		if came := float64(l.Rows) / float64(l.Sent); math.Abs(came-l.PlanRows) > 0.10 {
+			t.Errorf("%s: %.2f rows come for each of %d messages, and the plan says %.2f: set its alerts, or find what makes the rows", l.ID, came, l.Sent, l.PlanRows)
+		}
+		if l.Answered > l.Sent {
+			t.Errorf("%s: %d of %d answered", l.ID, l.Answered, l.Sent)
+		}
+	}
+	if held < 4 {
+		t.Errorf("only %d lines of the plan were sent often enough: %+v", held, f.Lines)
 	}
 	heard, cases := 0, 0
 	for _, x := range f.Found {

@@ -1,11 +1,14 @@
 package simulate
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -130,7 +133,42 @@ func Print(to io.Writer, names []string, runs ...*Figures) error {
 		}
 		fmt.Fprintln(w)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i, f := range runs {
+		if len(runs) > 1 {
+			fmt.Fprintf(to, "\n%s", names[i])
+		}
+		if err := f.printLines(to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printLines sets what a plan says beside what came of it, and tells what most rows were
+// about.
+func (f *Figures) printLines(to io.Writer) error {
+	fmt.Fprintln(to, "\nOf each 100 messages of a plan: answered, and rows within 14 days of them, as the plan has it and as it came.")
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "plan\tline\tsent\tanswered: plan\tcame\trows: plan\tcame\t")
+	for _, l := range f.Lines {
+		of := func(n int) float64 { return 100 * float64(n) / float64(max(l.Sent, 1)) }
+		fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.0f\t%.1f\t%.1f\t\n", l.Plan, l.ID, l.Sent, 100*l.PlanAnswered, of(l.Answered), 100*l.PlanRows, of(l.Rows))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(to, "\nWhat most rows were about, for each 100 check-ins:")
+	about := slices.SortedFunc(maps.Keys(f.Concerns), func(a, b string) int {
+		return cmp.Or(cmp.Compare(f.Concerns[b], f.Concerns[a]), strings.Compare(a, b))
+	})
+	asked := float64(max(f.Total().Asked, 1))
+	for _, name := range about[:min(len(about), 12)] {
+		fmt.Fprintf(to, "%6.1f  %s\n", 100*float64(f.Concerns[name])/asked, name)
+	}
+	return nil
 }
 
 // columns are those of the weekly table, on the page and as CSV.

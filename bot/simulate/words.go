@@ -60,11 +60,24 @@ var (
 		"just to say the choir is back on, lovely to sing again", "weather has been grim but the dog still needs his walk", "my daughter is visiting with the little ones this weekend",
 		"went to the coast on sunday, felt like myself again", "could you tell sister the leaflet was helpful", "is the cafe in the outpatients open again?", "we are off to my sisters for a week",
 	}
-	admins = []string{"what time is my appointment on thursday", "can i have my flu jab", "need a new prescription for my tablets", "can someone ring me please", "when is my mammogram due"}
-	longer = []string{"sorry for the late reply, been up to my eyes with the house move. ", "hello love, hope you are well. ", "morning, i meant to answer yesterday but the phone was flat. "}
-	dates  = []string{"3 weeks ago", "about 2 weeks", "since last month", "a week ago", "not sure"}
-	away   = []string{"in hospital at the moment, will answer when im home"}
+	admins     = []string{"what time is my appointment on thursday", "can i have my flu jab", "need a new prescription for my tablets", "can someone ring me please", "when is my mammogram due"}
+	longer     = []string{"sorry for the late reply, been up to my eyes with the house move. ", "hello love, hope you are well. ", "morning, i meant to answer yesterday but the phone was flat. "}
+	dates      = []string{"3 weeks ago", "about 2 weeks", "since last month", "a week ago", "not sure"}
+	plainYeses = []string{"yes", "Yes", "YES", "yes it is", "yep"}
+	plainNoes  = []string{"no", "No", "NO", "not yet"}
+	away       = []string{"in hospital at the moment, will answer when im home"}
 )
+
+// oftenYes is how many say yes to a question that is not about a symptom, by its text: an
+// assumption for each.
+var oftenYes = map[string]float64{"welcome.invitation": 0.8, "contact.right": 0.97, "shared.go-on": 0.7, "mammogram.been": 0.75, "mammogram.date": 0.85, "mammogram.result": 0.85,
+	"survey.contact": 0.85, "ask.eased": 0.7, "ask.drinks-down": 0.97, "ask.trying": 0.4}
+
+// plainWords answer practical questions in her own words.
+var plainWords = map[string][]string{
+	"contact.how":  {"i have a new number, 07700 900456", "please ring the house phone", "my husband sees this phone, letters are better"},
+	"moving.where": {"Leeds", "the hospital in Cardiff"},
+}
 
 var givenNames = []string{"Mary", "Sian", "Dora", "Anne", "Grace", "Margaret", "Priya", "Joan", "Carol", "Fatima", "Helen", "Jean", "Rhian", "Olive", "Susan", "Yetunde", "Linda", "Eileen", "Agnes", "Nasreen"}
 var familyNames = []string{"Okafor", "Pritchard", "Jones", "Smith", "Khan", "Brown", "Evans", "Murray", "Patel", "O'Neill", "Walker", "Hughes", "Green", "Campbell", "Adeyemi", "Wood", "Begum", "Fraser", "Lewis", "Doyle"}
