@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"lookout/bot"
+	"lookout/channels/sms"
 )
 
 // metrics are what a service watches. No label ever holds anything of a patient.
@@ -26,6 +27,16 @@ type metrics struct {
 	last map[string]time.Time // when a job last went well
 }
 
+// The label of a job is called task: Prometheus gives the name job to what it scrapes, and
+// would rename ours.
+
+// began counts a job from now on: what has never failed, and what never goes well, can both be
+// told from what is not there.
+func (m *metrics) began(job string) {
+	m.failed.WithLabelValues(job)
+	m.well.WithLabelValues(job).Set(float64(m.now().Unix()))
+}
+
 // storeMetrics reads the store's counts at each scrape.
 type storeMetrics struct {
 	bot                                                          *bot.Bot
@@ -34,20 +45,24 @@ type storeMetrics struct {
 	rows, outgoing, wakes, patients, overdue, oldestOut, trusted *prometheus.Desc
 }
 
-func newMetrics(b *bot.Bot, store bot.Store, now func() time.Time) *metrics {
+func newMetrics(b *bot.Bot, store bot.Store, now func() time.Time, unasked *prometheus.CounterVec) *metrics {
 	m := &metrics{
 		now: now, last: make(map[string]time.Time),
-		well:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lookout_job_last_success_seconds", Help: "When a job last went well, in seconds since 1970."}, []string{"job"}),
+		well:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lookout_job_last_success_seconds", Help: "When a job last went well, in seconds since 1970; before it has, when the process began."}, []string{"task"}),
 		registry: prometheus.NewRegistry(),
-		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"job"}),
+		jobs:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_job_seconds", Help: "How long a run of a job took."}, []string{"task"}),
 		http: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "lookout_http_seconds", Help: "How long an answer took, by route and status.",
 			Buckets: []float64{.002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 15}}, []string{"route", "code"}),
-		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_job_failures_total", Help: "Runs of a job that failed."}, []string{"job"}),
+		failed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_job_failures_total", Help: "Runs of a job that failed."}, []string{"task"}),
 	}
 	describe := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("lookout_"+name, help, labels, nil)
 	}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, m.well, newCanaryMetrics(b), &storeMetrics{
+	signed := prometheus.NewGauge(prometheus.GaugeOpts{Name: "lookout_content_signed", Help: "1 when a clinician has signed the content that is served, else 0."})
+	if b.Content().Signed() {
+		signed.Set(1)
+	}
+	m.registry.MustRegister(unasked, signed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.jobs, m.failed, m.http, m.well, newCanaryMetrics(b), &storeMetrics{
 		bot: b, store: store, now: now,
 		rows:      describe("queue_rows", "Rows that are not closed.", "state", "level"),
 		outgoing:  describe("outgoing_messages", "Messages that are not settled."),
@@ -76,6 +91,38 @@ func (m *metrics) timed(mux *http.ServeMux) http.Handler {
 		_, route := mux.Handler(r)
 		promhttp.InstrumentHandlerDuration(m.http.MustCurryWith(prometheus.Labels{"route": route}), mux).ServeHTTP(w, r)
 	})
+}
+
+// newUnasked counts texts that nobody has asked for.
+func newUnasked() *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "lookout_unasked_texts_total", Help: "Texts that nobody has asked for, by whether it was a time of day at which the desk reads answers."}, []string{"desk"})
+	c.WithLabelValues("open")
+	c.WithLabelValues("closed")
+	return c
+}
+
+// counted is Twilio, with a look at the clock beside it that knows nothing of how the bot
+// keeps to it.
+type counted struct {
+	*sms.Client
+	team    *bot.Service
+	now     func() time.Time
+	unasked *prometheus.CounterVec
+}
+
+// Send is part of bot.Sender.
+func (c counted) Send(ctx context.Context, out bot.Outgoing) (bot.Sent, error) {
+	sent, err := c.Client.Send(ctx, out)
+	if out.Priority == bot.PriorityPlanned && err == nil {
+		desk, now := "closed", c.now().In(c.team.Location)
+		spells, _ := c.team.Hours.Spells(now)
+		minute := now.Hour()*60 + now.Minute()
+		if len(spells) > 0 && minute >= spells[0].From && minute < spells[len(spells)-1].To {
+			desk = "open"
+		}
+		c.unasked.WithLabelValues(desk).Inc()
+	}
+	return sent, err
 }
 
 func (m *metrics) ran(job string, took time.Duration, err error) {

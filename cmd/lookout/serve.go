@@ -116,9 +116,10 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 			return fail(err)
 		}
 	}
+	unasked := newUnasked()
 	outlets := map[string]bot.Outlet{
 		widget.Channel: {Sender: widget.Sender{Push: p.push}, Lease: 30 * time.Second, Forms: true},
-		sms.Channel:    {Sender: p.twilio, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
+		sms.Channel:    {Sender: counted{p.twilio, team, now, unasked}, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 	}
 	if s.SMTP.Address != "" {
 		outlets[email.Channel] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
@@ -144,11 +145,15 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	if err != nil {
 		return fail(err)
 	}
-	p.metrics = newMetrics(p.bot, store, now)
+	p.metrics = newMetrics(p.bot, store, now, unasked)
 	if err := p.routes(now); err != nil {
 		return fail(err)
 	}
-	if p.jobs, err = scheduler.New(p.jobList(now), log, p.metrics.ran); err != nil {
+	jobs := p.jobList(now)
+	for _, job := range jobs {
+		p.metrics.began(job.Name)
+	}
+	if p.jobs, err = scheduler.New(jobs, log, p.metrics.ran); err != nil {
 		return fail(err)
 	}
 	return p, nil
@@ -174,7 +179,7 @@ func (p *process) routes(now func() time.Time) error {
 		return err
 	}
 	chat.Register(p.mux) // /chat…
-	p.mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{}))
+	p.mux.Handle("GET /metrics", promhttp.HandlerFor(p.metrics.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	p.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	p.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {

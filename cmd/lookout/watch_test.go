@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -41,42 +44,32 @@ func TestTheWatchHearsWhileAllIsWell(t *testing.T) {
 	}
 }
 
-// Every alert and every panel is about a metric that there is, every alert names a
-// heading of the runbook, and every job that an alert waits for.
+// promtool runs Prometheus's own tool.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command("promtool", args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %v: %v (is it there? .ci/setup installs it)\n%s", args, err, out)
+	}
+}
+
+// Prometheus reads every alert and every panel, and plays what alerts_test.yaml says of the
+// alerts; each is about a metric that /metrics has, names a heading of the runbook, every job
+// that it waits for, and the promises that it guards; and each promise is guarded.
 func TestAlertRules(t *testing.T) {
 	w := canaryWorld(t, "sqlite:"+filepath.Join(t.TempDir(), "lookout.db"))
 	w.follow(w.process.bot)
-	w.call("GET", "/api/v1/queue?state=open", "", 200)
-	families, err := w.process.metrics.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	there := map[string]bool{"lookout_queue_rows": true, "lookout_job_failures_total": true} // these have no series until there is a row, a failure
-	for _, f := range families {
-		there[f.GetName()] = true
-	}
+	w.reply(mary, "who is this") // a row
+	w.expect(mary, 0, "")
+	scraped := w.page("/metrics")
 	folder := filepath.Join("..", "..", "docs", "operations")
-	rules, err := os.ReadFile(filepath.Join(folder, "alerts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dashboard, err := os.ReadFile(filepath.Join(folder, "dashboard.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	runbook, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range regexp.MustCompile(`\b(lookout|process|go)_[a-z_]+\b`).FindAllString(string(rules)+string(dashboard), -1) {
-		base := name
-		for _, suffix := range []string{"_bucket", "_count", "_sum"} {
-			base = strings.TrimSuffix(base, suffix)
+	read := func(name string) []byte {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !there[name] && !there[base] {
-			t.Errorf("there is no metric %s", name)
-		}
+		return text
 	}
+	rules, runbook := read("alerts.yaml"), string(read("../operations.md"))
 	var file struct {
 		Groups []struct {
 			Name  string
@@ -89,25 +82,86 @@ func TestAlertRules(t *testing.T) {
 	if err := yaml.Load(rules, &file, yaml.WithKnownFields()); err != nil {
 		t.Fatal(err)
 	}
+	var board struct {
+		Panels []struct {
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(read("dashboard.json"), &board); err != nil {
+		t.Fatal(err)
+	}
+	panels, exprs := "groups:\n- name: panels\n  rules:\n", []string{}
+	for _, p := range board.Panels {
+		for _, target := range p.Targets {
+			panels += fmt.Sprintf("  - {record: panel%d, expr: %q}\n", len(exprs), target.Expr)
+			exprs = append(exprs, target.Expr)
+		}
+	}
+	asRules := filepath.Join(t.TempDir(), "panels.yaml")
+	if err := os.WriteFile(asRules, []byte(panels), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "rules", filepath.Join(folder, "alerts.yaml"), asRules)
+	promtool(t, "test", "rules", filepath.Join(folder, "alerts_test.yaml"))
+
 	headings := map[string]bool{}
-	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(runbook), -1) {
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(runbook, -1) {
 		headings[strings.ReplaceAll(strings.ToLower(h[1]), " ", "-")] = true
 	}
 	jobs := map[string]bool{}
 	for _, j := range w.process.jobList(w.clock.now) {
 		jobs[j.Name] = true
 	}
+	guarded := map[string]bool{}
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
+			exprs = append(exprs, r.Expr)
 			_, at, _ := strings.Cut(r.Annotations["runbook"], "#")
 			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" || !headings[at] {
 				t.Errorf("%s: needs a severity, a summary and a heading of docs/operations.md (%q)", r.Alert, at)
 			}
-			for _, job := range regexp.MustCompile(`(?:seconds|count|seconds_count)\{job="([a-z]+)"\}`).FindAllStringSubmatch(r.Expr, -1) {
+			for _, job := range regexp.MustCompile(`\{task="([a-z ]+)"\}`).FindAllStringSubmatch(r.Expr, -1) {
 				if !jobs[job[1]] {
 					t.Errorf("%s: there is no job %s", r.Alert, job[1])
 				}
 			}
+			for _, promise := range strings.Fields(r.Labels["promise"]) {
+				guarded[promise] = true
+			}
+			if !strings.Contains(runbook, "`"+r.Alert+"`") {
+				t.Errorf("%s is not in the runbook's table of promises", r.Alert)
+			}
 		}
 	}
+	for promise := '1'; promise <= '6'; promise++ {
+		if !guarded[string(promise)] {
+			t.Errorf("no alert guards promise %c", promise)
+		}
+	}
+	for _, expr := range exprs {
+		for _, name := range regexp.MustCompile(`\b(lookout|process|go)_[a-z_]+\b`).FindAllString(expr, -1) {
+			if !regexp.MustCompile(`(?m)^` + name + `[ {]`).MatchString(scraped) {
+				t.Errorf("%s: /metrics has no %s", expr, name)
+			}
+		}
+		for _, route := range regexp.MustCompile(`route="([^"]+)"`).FindAllStringSubmatch(expr, -1) {
+			if _, found := w.process.mux.Handler(routed(route[1])); found != route[1] {
+				t.Errorf("%s: there is no route %s, but %q", expr, route[1], found)
+			}
+		}
+	}
+	// Prometheus puts these on whatever it scrapes, and would rename ours.
+	if regexp.MustCompile(`(?m)^lookout_[a-z_]+\{(.*,)?(job|instance)="`).MatchString(scraped) {
+		t.Error("a metric has a label that Prometheus uses itself")
+	}
+}
+
+// routed is a request that a route's own pattern answers.
+func routed(pattern string) *http.Request {
+	method, path, ok := strings.Cut(pattern, " ")
+	if !ok {
+		method, path = http.MethodGet, pattern
+	}
+	return httptest.NewRequest(method, path, nil)
 }
