@@ -32,7 +32,7 @@ func settled(w *world) bool {
 	}
 	defer response.Body.Close()
 	text, _ := io.ReadAll(response.Body)
-	for _, line := range []string{"lookout_outgoing_messages 0\n", "lookout_wakes_due 0\n", `lookout_job_seconds_count{job="sweep"}`} {
+	for _, line := range []string{"lookout_outgoing_messages 0\n", "lookout_wakes_due 0\n", `lookout_job_seconds_count{task="sweep"}`} {
 		if !strings.Contains(string(text), line) {
 			return false
 		}
