@@ -42,7 +42,7 @@ come nearest to what unseen messages get. It takes some minutes. The same files 
 
 // Run trains, tells the figures, and writes the weights.
 func (c *trainCmd) Run(e *env) error {
-	lex, err := triage.LoadLexicon(os.DirFS(filepath.Join(c.Content, "lexicon")))
+	lex, err := triage.LoadRules(os.DirFS(filepath.Join(c.Content, "lexicon")))
 	if err != nil {
 		return err
 	}

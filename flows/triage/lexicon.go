@@ -202,7 +202,14 @@ func (c *compiler) fault(line int, format string, args ...any) {
 // LoadLexicon reads every *.yaml at the root of fsys. The error joins every
 // fault, each with file, line and what to do. It never panics, whatever is in
 // the files.
-func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
+func LoadLexicon(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, true) }
+
+// LoadRules reads a lexicon as [LoadLexicon] does, but not the weights of its second
+// reader. A training starts from the rules alone, and must be able to start when the
+// weights that lie there are damaged, or of a format that is no longer read.
+func LoadRules(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, false) }
+
+func loadLexicon(fsys fs.FS, weights bool) (*Lexicon, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("lexicon: %w", err)
@@ -228,8 +235,10 @@ func LoadLexicon(fsys fs.FS) (*Lexicon, error) {
 		sum.Write(text)
 		loaded[i], nodes[i] = c.read(file, text)
 	}
-	if err := lex.loadWeights(fsys, sum); err != nil {
-		c.faults = append(c.faults, err)
+	if weights {
+		if err := lex.loadWeights(fsys, sum); err != nil {
+			c.faults = append(c.faults, err)
+		}
 	}
 	lex.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	if len(c.faults) > 0 {
