@@ -2,11 +2,14 @@ package triage
 
 import (
 	"bytes"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 const labelledFolder = "../../content/triage"
@@ -82,12 +85,12 @@ func TestHeldOutMessagesAreReadAboveTheBars(t *testing.T) {
 		of, n   int
 		atLeast float64
 	}{
-		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.905},
-		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.86},
-		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.98},
-		{"acceptable", f.Acceptable, f.N, 0.845},
-		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.74},
-		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.965},
+		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.93},
+		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.88},
+		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.985},
+		{"acceptable", f.Acceptable, f.N, 0.86},
+		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.77},
+		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.975},
 	} {
 		if float64(bar.of) < bar.atLeast*float64(bar.n) {
 			t.Errorf("%s: %d of %d, want %.1f%%", bar.what, bar.of, bar.n, 100*bar.atLeast)
@@ -171,4 +174,31 @@ func FuzzWeights(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Damaged weights, or those of an earlier format, keep nobody from training new ones.
+func TestRulesAreReadBesideDamagedWeights(t *testing.T) {
+	files := fstest.MapFS{WeightsFile: {Data: []byte("of a format that is read no more")}}
+	from := os.DirFS("../../content/lexicon")
+	names, err := fs.Glob(from, "*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no lexicon:", err)
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(from, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: text}
+	}
+	if _, err := LoadLexicon(files); err == nil || !strings.Contains(err.Error(), "lookout triage train") {
+		t.Error("damaged weights: got", err)
+	}
+	lex, err := LoadRules(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Read(lex, "found a lump in my breast", nil, Profile{}, nil).Level; got < Soon {
+		t.Error("without its second reader it reads a lump as", got)
+	}
 }

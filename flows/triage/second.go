@@ -19,8 +19,10 @@ import (
 // runs of letters, what the rules found) and the average of word vectors go to the
 // outputs, straight and through hidden units. Filters run over the sequence of
 // words and signs (Kim, Convolutional Neural Networks for Sentence Classification,
-// 2014), each keeps the strongest place, and these go to the outputs as well. All
-// that can be multiplied out beforehand is: a word costs one row of small numbers.
+// 2014), each keeps the strongest place, and these go to the outputs and to the hidden
+// units as well. All that can be multiplied out beforehand is: a word costs one row of
+// small numbers. Several such networks, trained from different beginnings, lie side by
+// side, and their outputs are averaged: they err in different places.
 type second struct {
 	source     [32]byte // digest of what it was trained from
 	bias       [outputs]float32
@@ -29,6 +31,8 @@ type second struct {
 	hiddenOut  [hidden][outputs]float32
 	filterBias [filters]float32
 	filterOut  [filters][outputs]float32
+	// filterHidden is what a filter says to the hidden units of its own network.
+	filterHidden [filters][memberHidden]float32
 
 	bagScale    [bagRow]float32 // what a step of a row's small numbers is worth
 	wordScale   [bagRow]float32
@@ -41,12 +45,16 @@ type second struct {
 
 const (
 	outputs   = 4 // the levels that it can raise to, from Routine up
-	hidden    = 32
-	filters   = 64
+	members   = 3 // networks
+	hidden    = 48
+	filters   = 96
 	width     = 3 // words that a filter sees at once
 	bagRow    = outputs + hidden
 	filterRow = width * filters
 	wordRow   = bagRow + filterRow
+
+	memberHidden  = hidden / members
+	memberFilters = filters / members
 )
 
 // table holds rows of small numbers by 32-bit hash. Its hashes are sorted, and
@@ -114,14 +122,14 @@ func lower(sum []int32, lanes []uint64, n int) {
 }
 
 // secondMagic opens a file of weights, and names its format.
-const secondMagic = "lookout second reader 3\n"
+const secondMagic = "lookout second reader 4\n"
 
 // maxRows bounds each table of a file.
 const maxRows = 1 << 20
 
 // numbers lists the parts of a reader that a file holds before its tables.
 func (s *second) numbers() []any {
-	return []any{&s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.bagScale, &s.wordScale, &s.filterScale}
+	return []any{&s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.filterHidden, &s.bagScale, &s.wordScale, &s.filterScale}
 }
 
 func (s *second) tables() []*table {
@@ -167,6 +175,9 @@ func (s *second) finite() bool {
 	all = append(append(append(all, s.bagScale[:]...), s.wordScale[:]...), s.filterScale[:]...)
 	for _, row := range slices.Concat(s.thresholds[:], s.hiddenOut[:], s.filterOut[:]) {
 		all = append(all, row[:]...)
+	}
+	for f := range s.filterHidden {
+		all = append(all, s.filterHidden[f][:]...)
 	}
 	return !slices.ContainsFunc(all, func(n float32) bool { return n != n || math.Abs(float64(n)) > 1e9 })
 }
@@ -261,17 +272,21 @@ func (s *second) scores(r *reader) [outputs]float32 {
 	for k := range out {
 		out[k] += sum[k] - thresholds[k]
 	}
-	for j := range hidden {
-		if x := sum[outputs+j] + s.hiddenBias[j]; x > 0 {
-			for k := range out {
-				out[k] += x * s.hiddenOut[j][k]
-			}
-		}
-	}
 	for f := range filters {
 		if x := s.filterScale[f]*float32(best[f]) + s.filterBias[f]; x > 0 {
 			for k := range out {
 				out[k] += x * s.filterOut[f][k]
+			}
+			own := sum[outputs+f/memberFilters*memberHidden:][:memberHidden]
+			for j, w := range s.filterHidden[f] {
+				own[j] += x * w
+			}
+		}
+	}
+	for j := range hidden {
+		if x := sum[outputs+j] + s.hiddenBias[j]; x > 0 {
+			for k := range out {
+				out[k] += x * s.hiddenOut[j][k]
 			}
 		}
 	}
@@ -502,7 +517,11 @@ func (r *reader) secondReading() (harmless bool) {
 	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
 		return false
 	}
-	if bare := r.yesNo(); level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || !bare.More && (bare.Kind == SaidNo || bare.Kind == SaidYes && len(r.hints) == 0)) {
+	bare := r.yesNo()
+	if r.allWell(bare) {
+		return false
+	}
+	if level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || !bare.More && (bare.Kind == SaidNo || bare.Kind == SaidYes && len(r.hints) == 0)) {
 		return false // an option asks for nothing, nor does a "no xx", nor a "yes" that is good news
 	}
 	words := strings.Join(s.strongest(r, level), "”, “")
@@ -524,6 +543,14 @@ func (r *reader) secondReading() (harmless bool) {
 	}
 	f.Level, f.Rule = level, rule
 	return false
+}
+
+// allWell says whether a message is but a few words that the rules know to mean that all
+// is as it should be, like "all" of her tablets: the rules know better what these mean
+// than words that are hardly there. A yes or a no is not among these: where the rules
+// have mistaken what is asked, it may be bad news.
+func (r *reader) allWell(bare Answer) bool {
+	return r.q != nil && bare.Kind == NoAnswer && !bare.More && len(r.tokens) <= plainWords && r.ruled() == None && r.harmless() && len(r.hints) == 0 && len(r.out.Findings) > 0
 }
 
 // legible says whether at least half of the words are known, so that the second reader

@@ -62,11 +62,12 @@ const (
 	pace        = 0.05 // of the steps
 	decay       = 1e-5 // of weights that are touched
 	dropFeature = 0.5  // share of the features that a sample is trained without
-	dropWord    = 0.25 // and of the words that the filters do not see
+	dropWord    = 0.3  // and of the words that the filters do not see
 	softness    = 0.4  // of a level that a careful nurse may call right or not
-	leastSeen   = 2    // a feature counts when so many samples have it
+	leastSeen   = 3    // a feature counts when so many samples have it
 	vectorSize  = 3    // length to which word vectors are brought
-	folds       = 4    // parts that are each read by a reader trained on the others
+	folds       = 4    // parts that are each read by networks trained on the others
+	judges      = 2    // how many networks read each part
 )
 
 // bare gives the lexicon with a second reader that says nothing, as the trainer has
@@ -197,15 +198,9 @@ func (l *layer) step(i int, slope float32) {
 	l.w[i] -= pace * slope / (float32(math.Sqrt(float64(l.g[i]))) + 1e-3)
 }
 
-// Several networks are trained on the same samples from different beginnings, and
-// their outputs averaged: they err in different places. All of them together are
-// one second reader.
 const (
-	members       = 2
-	memberHidden  = hidden / members
-	memberFilters = filters / members
-	memberBag     = outputs + memberHidden
-	memberRow     = width * memberFilters
+	memberBag = outputs + memberHidden
+	memberRow = width * memberFilters
 )
 
 // network is a member of a second reader in training.
@@ -217,6 +212,7 @@ type network struct {
 	word, wordVector, sign      *layer // rows of memberRow: by word, by dimension (transposed), by sign
 	bias, hiddenBias, hiddenOut *layer
 	filterBias, filterOut       *layer
+	filterHidden                *layer    // rows of memberHidden: by filter
 	projected                   []float32 // of the words of the sample
 	skipped                     []bool
 	sums                        [memberBag]float32
@@ -237,7 +233,7 @@ func (t *trainer) network(seed uint64) *network {
 		word: newLayer(len(t.words.hashes)*memberRow, 0.02, random), wordVector: newLayer(memberRow*size, 0.06, random),
 		sign: newLayer(len(t.signs.hashes)*memberRow, 0.1, random),
 		bias: newLayer(outputs, 0, random), hiddenBias: newLayer(memberHidden, 0, random), hiddenOut: newLayer(memberHidden*outputs, 0.3, random),
-		filterBias: newLayer(memberFilters, 0, random), filterOut: newLayer(memberFilters*outputs, 0.2, random)}
+		filterBias: newLayer(memberFilters, 0, random), filterOut: newLayer(memberFilters*outputs, 0.2, random), filterHidden: newLayer(memberFilters*memberHidden, 0.1, random)}
 	for i := range len(t.bag.hashes) { // what goes straight to the outputs begins at nought
 		clear(n.bag.w[i*memberBag : i*memberBag+outputs])
 	}
@@ -300,6 +296,13 @@ func (n *network) forward(s *sample, bag []int32) (out [outputs]float32) {
 		}
 	}
 	n.convolve(s)
+	for f, x := range n.answers {
+		if x > 0 {
+			for j, w := range n.filterHidden.w[f*memberHidden:][:memberHidden] {
+				n.sums[outputs+j] += x * w
+			}
+		}
+	}
 	for k := range out {
 		out[k] = n.bias.w[k] + n.sums[k]
 	}
@@ -395,7 +398,7 @@ func (n *network) learn(s *sample) {
 	for k := range slope {
 		n.bias.step(k, slope[k])
 	}
-	n.learnFilters(s, slope)
+	n.learnFilters(s, slope, back)
 }
 
 // skip chooses the words of a sample that the memberFilters do not see.
@@ -406,7 +409,7 @@ func (n *network) skip(s *sample, share float64) {
 	}
 }
 
-func (n *network) learnFilters(s *sample, slope [outputs]float32) {
+func (n *network) learnFilters(s *sample, slope [outputs]float32, toHidden [memberBag]float32) {
 	for f, x := range n.answers {
 		if x <= 0 {
 			continue
@@ -415,6 +418,12 @@ func (n *network) learnFilters(s *sample, slope [outputs]float32) {
 		for k := range slope {
 			back += slope[k] * n.filterOut.w[f*outputs+k]
 			n.filterOut.step(f*outputs+k, slope[k]*x)
+		}
+		for j, h := range toHidden[outputs:] {
+			if h != 0 {
+				back += h * n.filterHidden.w[f*memberHidden+j]
+				n.filterHidden.step(f*memberHidden+j, h*x)
+			}
 		}
 		n.filterBias.step(f, back)
 		for j := range width {
@@ -481,6 +490,9 @@ func (t *trainer) round(of [members]*network, vectors *Vectors) *second {
 		}
 		for i, x := range n.filterOut.w {
 			s.filterOut[m*memberFilters+i/outputs][i%outputs] = x / members
+		}
+		for i, x := range n.filterHidden.w {
+			s.filterHidden[m*memberFilters+i/memberHidden][i%memberHidden] = x
 		}
 		for i := range bag {
 			addBag(bag[i].numbers, m, n.bag.w[i*memberBag:][:memberBag], 1)
@@ -634,15 +646,16 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 	lessons := append(slices.Clone(examples), elsewhere(examples)...)
 	t := newTrainer(lex, lessons, vectors)
 	scores := make([][outputs]float32, len(lessons))
+	judged := make([][judges][outputs]float32, len(lessons))
 	var final [members]*network
-	parallel(folds+members, func(i int) {
-		if i >= folds {
-			final[i-folds] = t.train(all(len(lessons)), uint64(i))
+	parallel(folds*judges+members, func(i int) {
+		if i >= folds*judges {
+			final[i-folds*judges] = t.train(all(len(lessons)), uint64(i))
 			return
 		}
 		var on, off []int
 		for k := range lessons {
-			if lessons[k].fold(folds) == i {
+			if lessons[k].fold(folds) == i%folds {
 				off = append(off, k)
 			} else {
 				on = append(on, k)
@@ -650,9 +663,16 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 		}
 		n := t.train(on, uint64(i))
 		for _, k := range off {
-			scores[k] = n.scores(&t.samples[k])
+			judged[k][i/folds] = n.scores(&t.samples[k])
 		}
 	})
+	for i := range judged {
+		for _, by := range judged[i] {
+			for k, x := range by {
+				scores[i][k] += x / judges
+			}
+		}
+	}
 	s := t.round(final, vectors)
 	s.thresholds = t.thresholds(examples, scores)
 	copy(s.source[:], digest)
@@ -710,7 +730,7 @@ func all(n int) []int {
 
 // trainerForm names what the trainer does, for [TrainingSource]; a trainer that gives
 // other weights from the same files has another.
-const trainerForm = "lookout second reader 3\n"
+const trainerForm = "lookout second reader 4\n"
 
 // TrainingSource gives the digest of all that a second reader is trained from: the
 // lexicon's YAML, the labelled messages, the word vectors, and the trainer's form. Who
