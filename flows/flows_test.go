@@ -423,7 +423,7 @@ func TestRecord(t *testing.T) {
 	s, _, _ := Step(p, State{}, Event{Now: at, Start: "one"}, Facts{})
 	answer := triage.Answer{Kind: triage.Value, Number: 61.5}
 	_, effects, _ := Step(p, s, Event{Now: at, Reply: &Reply{Text: "61.5 kg", Reading: triage.Reading{Answer: answer}}}, Facts{})
-	if diff := cmp.Diff(&Save{Field: "weight", Answer: answer, Text: "61.5 kg"}, effects[0].Save); diff != "" {
+	if diff := cmp.Diff(&Save{Field: "weight", Question: "one/a", Answer: answer, Text: "61.5 kg"}, effects[0].Save); diff != "" {
 		t.Error(diff)
 	}
 }
