@@ -430,6 +430,23 @@ func TestPagesOfTheTeam(t *testing.T) {
 	eve.passkeys(url)
 }
 
+// Where a hospital's own sign-in is set, its pages are as good as the others, and so is
+// what stands there when the provider does not answer.
+func TestPagesOfTheHospitalsSignIn(t *testing.T) {
+	w := newWorld(t, func(s *settings) {
+		s.OIDC = oidcSettings{Issuer: "https://127.0.0.1:1", ClientID: "lookout", ClientSecret: "of the provider", Name: "NHSmail"}
+	})
+	nurse := newBrowser(t).tab()
+	nurse.expectLate() // the page says 503
+	nurse.open(w.url + "/desk/")
+	nurse.reads("Sign in with NHSmail")
+	nurse.sound("sign-in, with a provider")
+	nurse.tabTo("a", "Sign in with NHSmail")
+	nurse.press("\r")
+	nurse.reads("NHSmail does not answer just now")
+	nurse.sound("sign-in, the provider away")
+}
+
 // passkeys makes a passkey for who is signed in, on a device that the browser plays,
 // signs in with it, and removes it.
 func (t *tab) passkeys(url string) {
