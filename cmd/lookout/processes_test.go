@@ -64,7 +64,8 @@ func TestTwoProcessesShareTheRate(t *testing.T) {
 	if !eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(came) == texts }) {
 		t.Fatalf("%d texts came, want %d", len(came), texts)
 	}
-	// A second's worth goes at once, the others after it. Each for itself would have one.
+	// A second's worth goes at once, the others after it. Each for itself would have one:
+	// without bot.Config.Pace it takes less than a second, and this fails.
 	if took, least := came[texts-1].Sub(began), time.Second*(texts-rate)/rate-100*time.Millisecond; took < least {
 		t.Errorf("%d texts by two processes at %d a second took %s, want %s at least", texts, rate, took, least)
 	}
