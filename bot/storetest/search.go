@@ -33,17 +33,7 @@ func BenchFind(b *testing.B, s bot.Store, people int) {
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(names []string) string { return names[int(float64(len(names))*random.Float64()*random.Float64())] }
-	work := make(chan bot.Record, 64)
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			for rec := range work {
-				if err := s.Commit(ctx, bot.Change{Record: rec}); err != nil && !b.Failed() {
-					b.Error(err)
-				}
-			}
-		})
-	}
+	work, wait := committers(b, s)
 	for i := range people {
 		rec := patient(i)
 		rec.Patient.ID = fmt.Sprintf("%s-p%016x", service, random.Uint64())
@@ -51,28 +41,14 @@ func BenchFind(b *testing.B, s bot.Store, people int) {
 		rec.Patient.NHSNumber = fmt.Sprintf("999%07d", i)
 		rec.Patient.Addresses = []bot.Address{{Channel: "sms", At: fmt.Sprintf("+4477%08d", i)}}
 		rec.Patient.BirthDate = fmt.Sprintf("%d-%02d-%02d", 1940+random.IntN(40), 1+random.IntN(12), 1+random.IntN(28))
-		work <- rec
+		work <- bot.Change{Record: rec}
 	}
-	close(work)
-	wg.Wait()
+	wait()
 	queries := []string{"smith", "margaret jones", "s", "ma", "griff", "O'Brien", "zz", "susan smith", "patel", "999 000 0123", "07700 000123", "1961-04-30"}
-	var took []time.Duration
-	slowest, worst := "", time.Duration(0)
-	for i := 0; b.Loop(); i++ {
-		q := queries[i%len(queries)]
-		begin := time.Now()
-		if _, err := s.Find(ctx, service, q, 20); err != nil {
-			b.Fatal(err)
-		}
-		d := time.Since(begin)
-		if took = append(took, d); d > worst {
-			slowest, worst = q, d
-		}
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms/p50")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms/p99")
-	b.Logf("%d searches among %d people; the slowest, %q, took %s", len(took), people, slowest, worst)
+	timeSearches(b, people, queries, func(q string) (int, error) {
+		found, err := s.Find(ctx, service, q, 20)
+		return len(found), err
+	})
 }
 
 // BenchBeside measures what something costs in the clear and encrypted, in turns, so
@@ -186,17 +162,7 @@ func BenchSaid(b *testing.B, s bot.Store, find func(query string) (int, error), 
 	b.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
 	spread := rand.NewZipf(random, 1.1, 4, 20_000)
-	work := make(chan bot.Change, 64)
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			for c := range work {
-				if err := s.Commit(ctx, c); err != nil && !b.Failed() {
-					b.Error(err)
-				}
-			}
-		})
-	}
+	work, wait := committers(b, s)
 	for i := range people {
 		rec := patient(i)
 		rec.Patient.ID = fmt.Sprintf("%s-p%016x", service, random.Uint64())
@@ -213,9 +179,34 @@ func BenchSaid(b *testing.B, s bot.Store, find func(query string) (int, error), 
 		}
 		work <- c
 	}
-	close(work)
-	wg.Wait()
+	wait()
 	queries := []string{"word0x", "word1x word2x", "word0x word1x word3x", "word40x", "word500x", "word500x word0x", "word3000x word4000x", "word15000x", "nobodysaidthis", "word0x nobodysaidthis"}
+	timeSearches(b, people, queries, find)
+}
+
+// committers take changes and commit them, many at a time; wait ends them when all that
+// was given is kept.
+func committers(b *testing.B, s bot.Store) (work chan<- bot.Change, wait func()) {
+	changes := make(chan bot.Change, 64)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for c := range changes {
+				if err := s.Commit(ctx, c); err != nil && !b.Failed() {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	return changes, func() {
+		close(changes)
+		wg.Wait()
+	}
+}
+
+// timeSearches searches in turns for each of the queries, and says how long it took.
+func timeSearches(b *testing.B, people int, queries []string, find func(query string) (int, error)) {
+	b.Helper()
 	var took []time.Duration
 	slowest, worst := "", time.Duration(0)
 	for i := 0; b.Loop(); i++ {

@@ -24,16 +24,7 @@ import (
 const apiToken = "a-token-for-tests-only"
 
 // clock is a time that a test turns.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
+type clock struct{ turnedClock }
 
 func (c *clock) forward(d time.Duration) {
 	c.mu.Lock()
@@ -71,7 +62,7 @@ func onEachStore(t *testing.T, test func(*testing.T, *world)) {
 func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	t.Helper()
 	w := &world{T: t, carrier: standin.New("AC00000000000000000000000000000001", "secret"), log: &bytes.Buffer{},
-		clock: &clock{at: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)}}
+		clock: &clock{turnedClock{at: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)}}}
 	carrier := httptest.NewServer(w.carrier)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -632,7 +632,7 @@ type Trained struct {
 
 // Train trains the second reader on labelled messages, and tells how rules and
 // reader together read messages that it was not trained on. source names what it
-// is trained from (see [TrainingSource]). It takes a minute or more for ten
+// is trained from (see [TrainingSource]). It takes a minute or more for each ten
 // thousand messages. The rules were written by people who had seen some of them:
 // content/triage/README.md says which.
 func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*Trained, error) {
