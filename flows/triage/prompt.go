@@ -34,7 +34,8 @@ func (r *reader) ask() asked {
 	} else {
 		a = r.readPrompt()
 		if r.lex.promptCount.Add(1) <= maxPrompts {
-			r.lex.prompts.Store(r.q.Prompt, &a)
+			words := a // what follows is of this question alone, and others read what is kept
+			r.lex.prompts.Store(r.q.Prompt, &words)
 		}
 	}
 	if len(r.q.Concepts) > 0 {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"unicode/utf8"
@@ -92,6 +93,27 @@ func TestHazardHZ14ReadingsNameTheirLexicon(t *testing.T) {
 	b := Read(lex, "my back is agony at night", nil, Profile{}, nil)
 	if a.Lexicon != lex.Digest() || a.Why != b.Why || a.Level != b.Level || len(a.Rules) == 0 {
 		t.Errorf("%+v", a)
+	}
+}
+
+// A question's words are remembered, and no more: which concepts a flow says that they
+// ask about belongs to one asking, and two readings at once write nothing of one another's.
+func TestAQuestionIsRememberedByItsWordsAlone(t *testing.T) {
+	lex := shipped(t)
+	const prompt = "Is there anything new today? Reply YES or NO"
+	plain := func() *Question { return &Question{Kind: "yesno", Prompt: prompt} }
+	lump := func() *Question {
+		return &Question{Kind: "yesno", Prompt: prompt, Concepts: []string{"breast_lump"}}
+	}
+	fresh := shipped(t)
+	want := Read(fresh, "yes", plain(), Profile{}, nil)
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() { Read(lex, "yes", lump(), Profile{}, nil) })
+	}
+	readers.Wait()
+	if got := Read(lex, "yes", plain(), Profile{}, nil); got.Level != want.Level || len(got.Findings) != len(want.Findings) {
+		t.Errorf("after a question of the same words about a lump, yes is read as %s %+v; alone as %s %+v", got.Level, got.Findings, want.Level, want.Findings)
 	}
 }
 
