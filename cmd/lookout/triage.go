@@ -15,6 +15,7 @@ import (
 // triageCmd reads messages, and tells how well messages are read.
 type triageCmd struct {
 	Read    readCmd       `cmd:"" default:"withargs" help:"Read messages, one JSON object a line, and write a reading for each."`
+	Say     sayCmd        `cmd:"" help:"Read one sentence, and tell in words how it is read and why."`
 	Eval    evalCmd       `cmd:"" help:"Tell how well labelled messages are read: by level, with the misses."`
 	Concept conceptCmd    `cmd:"" help:"Show a concept of the lexicon: its level, source and wordings."`
 	Diff    triageDiffCmd `cmd:"" help:"List the messages whose level a change of the content changes."`
@@ -33,7 +34,8 @@ func (*readCmd) Help() string {
 
 // Help is shown by lookout triage --help.
 func (*triageCmd) Help() string {
-	return `Example:
+	return `Examples:
+  lookout triage say "my legs have gone weak"
   echo '{"id":"1","text":"my legs have gone weak","ask":null}' | lookout triage
 
 A line that is no JSON gives an {"error"} object with its line number; the rest goes on, and the exit code is 1.`

@@ -361,6 +361,9 @@ func (r *reader) harmless() bool {
 	case len(r.tokens) == 0:
 		return false
 	}
+	if r.q == nil && len(r.hints) > 0 {
+		return false // "not feeling right" answers nobody, whatever it begins with
+	}
 	if a := r.out.Answer.Kind; a != NoAnswer && a != FreeText && a != Unsure && !r.out.Answer.More {
 		return true
 	}

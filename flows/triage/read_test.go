@@ -213,3 +213,14 @@ func BenchmarkReadWorst(b *testing.B) {
 		})
 	}
 }
+
+// What begins like a "no" answers nothing where nothing was asked: with a hint of trouble
+// in it, it is not taken for one.
+func TestNotFeelingRightIsNoAnswer(t *testing.T) {
+	lex := shipped(t)
+	for _, text := range []string{"not feeling right", "not feeling great", "not right"} {
+		if got := Read(lex, text, nil, Profile{}, nil); got.Level < Soon {
+			t.Errorf("%q is read as %s: %s", text, got.Level, got.Why)
+		}
+	}
+}
