@@ -73,6 +73,16 @@ func Load(fsys fs.FS) (*Pack, error) {
 	return p, nil
 }
 
+// LoadLexicon reads a pack's lexicon alone, for whoever reads messages and serves nobody:
+// the rest of the pack is neither read nor checked.
+func LoadLexicon(fsys fs.FS) (*triage.Lexicon, error) {
+	lexicon, err := fs.Sub(fsys, "lexicon")
+	if err != nil {
+		return nil, err
+	}
+	return triage.LoadLexicon(lexicon)
+}
+
 // load reads a pack as far as it can be read, and gathers its faults.
 func (c *checker) load(fsys fs.FS) (*Pack, error) {
 	p := &Pack{files: make(map[string][]byte)}

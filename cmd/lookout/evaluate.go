@@ -38,7 +38,7 @@ type miss struct {
 
 // Run reads labelled messages and counts.
 func (c *evalCmd) Run(e *env) error {
-	pack, err := (&settings{Content: c.Content}).pack()
+	lex, err := lexiconOf(c.Content)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (c *evalCmd) Run(e *env) error {
 		}
 		for i := range examples {
 			x := &examples[i]
-			got := triage.Read(pack.Lexicon(), x.Text, x.Ask, triage.Profile{}, nil)
+			got := triage.Read(lex, x.Text, x.Ask, triage.Profile{}, nil)
 			figures.Add(x, got.Level)
 			if !slices.Contains(x.Accept, got.Level) {
 				m := miss{Example: *x, Got: got.Level, Why: got.Why, TooLow: got.Level < slices.Min(x.Accept)}
@@ -71,7 +71,7 @@ func (c *evalCmd) Run(e *env) error {
 	}
 	fmt.Fprint(e.out, figures.String())
 	return writeFile("--html", c.HTML, func(w io.Writer) error {
-		return figuresPage.Execute(w, map[string]any{"Figures": &figures, "Levels": triage.Levels, "Misses": misses, "Files": strings.Join(c.Files, ", "), "Lexicon": pack.Lexicon().Digest()})
+		return figuresPage.Execute(w, map[string]any{"Figures": &figures, "Levels": triage.Levels, "Misses": misses, "Files": strings.Join(c.Files, ", "), "Lexicon": lex.Digest()})
 	})
 }
 
@@ -100,11 +100,11 @@ these before a change of the lexicon is signed.`
 
 // Run reads every message twice and lists what changed.
 func (c *triageDiffCmd) Run(e *env) error {
-	old, err := (&settings{Content: c.Old}).pack()
+	old, err := lexiconOf(c.Old)
 	if err != nil {
 		return err
 	}
-	now, err := (&settings{Content: c.New}).pack()
+	now, err := lexiconOf(c.New)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (c *triageDiffCmd) Run(e *env) error {
 		}
 		for _, x := range examples {
 			n++
-			was, is := triage.Read(old.Lexicon(), x.Text, x.Ask, triage.Profile{}, nil), triage.Read(now.Lexicon(), x.Text, x.Ask, triage.Profile{}, nil)
+			was, is := triage.Read(old, x.Text, x.Ask, triage.Profile{}, nil), triage.Read(now, x.Text, x.Ask, triage.Profile{}, nil)
 			if was.Level != is.Level {
 				changes = append(changes, change{x.ID, x.Text, was, is})
 			}
@@ -156,11 +156,10 @@ Shows what a concept is, how urgent, from which source, by which wordings it is 
 
 // Run shows one concept, or lists all.
 func (c *conceptCmd) Run(e *env) error {
-	pack, err := (&settings{Content: c.Content}).pack()
+	lex, err := lexiconOf(c.Content)
 	if err != nil {
 		return err
 	}
-	lex := pack.Lexicon()
 	if c.ID == "" {
 		for _, id := range lex.Concepts() {
 			x, _ := lex.Concept(id)

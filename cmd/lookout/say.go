@@ -58,7 +58,7 @@ type told struct {
 }
 
 func (c *sayCmd) read(folder string) (told, error) {
-	pack, err := (&settings{Content: folder}).pack()
+	lex, err := lexiconOf(folder)
 	if err != nil {
 		return told{}, err
 	}
@@ -66,7 +66,7 @@ func (c *sayCmd) read(folder string) (told, error) {
 	if c.Ask != "" {
 		q = &triage.Question{Prompt: c.Ask, Kind: c.Kind}
 	}
-	return told{triage.Read(pack.Lexicon(), strings.Join(c.Words, " "), q, triage.Profile{}, nil), pack.Lexicon()}, nil
+	return told{triage.Read(lex, strings.Join(c.Words, " "), q, triage.Profile{}, nil), lex}, nil
 }
 
 // show writes a reading as one would tell it.

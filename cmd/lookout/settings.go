@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"lookout/channels/sms"
 	"lookout/channels/webhook"
 	"lookout/content"
+	"lookout/flows/triage"
 )
 
 // settings are those of lookout.yaml; the ones with a name in env can each be
@@ -460,8 +462,28 @@ func (s *settings) pack() (*content.Pack, error) {
 	if s.Content == "" {
 		return content.Shipped()
 	}
-	if info, err := os.Stat(s.Content); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("content: %s is not a folder", s.Content)
+	folder, err := contentFolder(s.Content)
+	if err != nil {
+		return nil, err
 	}
-	return content.Load(os.DirFS(s.Content))
+	return content.Load(folder)
+}
+
+// lexiconOf loads the lexicon of a content folder, "" for the embedded pack.
+func lexiconOf(name string) (*triage.Lexicon, error) {
+	if name == "" {
+		return content.LoadLexicon(content.Embedded())
+	}
+	folder, err := contentFolder(name)
+	if err != nil {
+		return nil, err
+	}
+	return content.LoadLexicon(folder)
+}
+
+func contentFolder(name string) (fs.FS, error) {
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("content: %s is not a folder", name)
+	}
+	return os.DirFS(name), nil
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 
-	"lookout/content"
 	"lookout/flows/triage"
 )
 
@@ -43,11 +42,11 @@ A line that is no JSON gives an {"error"} object with its line number; the rest 
 
 // Run reads messages from standard input.
 func (c *readCmd) Run(e *env) error {
-	pack, err := (&settings{Content: c.Content}).pack()
+	lex, err := lexiconOf(c.Content)
 	if err != nil {
 		return err
 	}
-	return readMessages(pack, e.in, e.out)
+	return readMessages(lex, e.in, e.out)
 }
 
 // message is one line of input; fields that it does not name are ignored.
@@ -72,7 +71,7 @@ type reading struct {
 }
 
 // readMessages reads each line and writes its reading, in order.
-func readMessages(pack *content.Pack, in io.Reader, out io.Writer) error {
+func readMessages(lex *triage.Lexicon, in io.Reader, out io.Writer) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	w := bufio.NewWriter(out)
 	write := json.NewEncoder(w)
@@ -90,7 +89,7 @@ func readMessages(pack *content.Pack, in io.Reader, out io.Writer) error {
 				if e := write.Encode(map[string]any{"error": "not a JSON object of a message: " + jsonFault(e), "line": n}); e != nil {
 					return e
 				}
-			} else if e := write.Encode(readOne(pack.Lexicon(), m)); e != nil {
+			} else if e := write.Encode(readOne(lex, m)); e != nil {
 				return e
 			}
 			if lines.Buffered() == 0 { // whoever types line by line sees each answer
