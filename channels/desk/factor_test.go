@@ -52,3 +52,30 @@ func TestASecondFactorIsRequired(t *testing.T) {
 		t.Error("a session from before goes on with a password alone")
 	}
 }
+
+// Whoever has a passkey and no code on a telephone is let in by no code: the codes of no
+// secret are known to everybody.
+func TestAPasskeyAloneHasNoCode(t *testing.T) {
+	o := newOffice(t)
+	o.again(func(c *Config) { c.SecondFactor = true })
+	u, err := o.bot.User(t.Context(), "ann@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Handle, u.Passkeys = []byte("h"), []bot.Passkey{{ID: "p", Name: "Phone", Credential: []byte("{}")}}
+	if err := o.bot.PutUser(t.Context(), u); err != nil {
+		t.Fatal(err)
+	}
+	thief := nobodyYet() // who has her password
+	o.post(thief, "/desk/sign-in", url.Values{"email": {"ann@example.org"}, "password": {password}})
+	code, err := totp.GenerateCode("", o.clock.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, page := o.post(thief, "/desk/code", url.Values{"code": {code}, "next": {"/desk/rows/" + o.row}}); status != 401 || strings.Contains(page, "Zebedeemarker") {
+		t.Errorf("%d: the password alone opens a patient", status)
+	}
+	if _, page := o.get(thief, "/desk/"); !strings.Contains(page, "Sign in to the desk") {
+		t.Error("the password alone opens the queue")
+	}
+}
