@@ -49,7 +49,7 @@ func (d *Desk) accessFile(w http.ResponseWriter, r *http.Request, u bot.User) er
 	out := csv.NewWriter(w)
 	out.Write([]string{"when", "who", "what"})
 	for _, e := range entries {
-		out.Write([]string{e.At.In(d.Bot.Service().Location).Format(time.RFC3339), d.person(r.Context(), e.By), e.Did})
+		out.Write([]string{e.At.In(d.Bot.Service().Location).Format(time.RFC3339), inert(d.person(r.Context(), e.By)), inert(e.Did)})
 	}
 	out.Flush()
 	return nil

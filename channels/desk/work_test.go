@@ -379,6 +379,16 @@ func TestAuditPages(t *testing.T) {
 	if status, _ := o.get(lead, "/desk/patients/nobody/access"); status != 404 {
 		t.Errorf("of nobody: %d", status)
 	}
+	u, err := o.bot.User(t.Context(), "ann@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u.Name = "=1+1"; o.bot.PutUser(t.Context(), u) != nil {
+		t.Fatal("the name is not kept")
+	}
+	if _, file := o.get(lead, "/desk/patients/"+patient+"/access.csv"); strings.Contains(file, ",=1+1,") || !strings.Contains(file, ",'=1+1,") {
+		t.Errorf("a name is a formula to a spreadsheet: %s", file)
+	}
 }
 
 // The lead's reports hide small numbers, also in the files, and name no nurse.
