@@ -150,10 +150,13 @@ func (t *turn) again(out Outgoing, to Address, how string) {
 	t.entry(Entry{Kind: EntryOut, Channel: to.Channel, Text: out.Text, TextID: out.TextID, Ref: next.ID, Why: "sent " + how + ": " + out.ID + " was not delivered"})
 }
 
-// reached forgets the misses of a channel once something has come through on it.
+// reached forgets the misses of a channel once something has come through on it. out is
+// as it stood before this receipt: a carrier's log is read again and again, and what came
+// through before the first miss says nothing of what has missed her since.
 func (b *Bot) reached(ctx context.Context, out Outgoing) error {
 	rec, err := b.store.Load(ctx, out.Patient)
-	if errors.Is(err, ErrNotFound) || err == nil && rec.Reach[out.To.Channel].Failed == 0 {
+	r := rec.Reach[out.To.Channel]
+	if errors.Is(err, ErrNotFound) || err == nil && (r.Failed == 0 || out.State == OutDelivered && !out.SettledAt.After(r.Since)) {
 		return nil
 	}
 	if err != nil {

@@ -202,3 +202,42 @@ func TestSpend(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// The carrier's log is read again and again: what it says of a text that came through
+// before another did not says nothing of the one that did not.
+func TestAnOldReceiptForgetsNoMiss(t *testing.T) {
+	t.Parallel()
+	w, _, id := reachable(t)
+	old := w.lastText(t)
+	delivered := func(out bot.Outgoing) {
+		t.Helper()
+		if err := w.DeliveryReceipt(t.Context(), bot.DeliveryReceipt{Outgoing: out.ID, State: bot.OutDelivered}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delivered(old)
+	w.Now = w.Now.Add(time.Hour)
+	if err := w.Say(t.Context(), bot.Saying{Patient: id, By: "Ann", Words: "I ring you at 4pm", Channel: smsChannel}); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(t)
+	lost := w.lastText(t)
+	w.missed(t, bot.ObstacleOff)
+	w.Now = w.Now.Add(3 * time.Minute)
+	delivered(old) // by the sweep
+	w.Now = w.Now.Add(8 * time.Minute)
+	if _, err := w.Wake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.deliver(t)
+	again := w.lastText(t)
+	if again.ID == lost.ID || again.Text != lost.Text {
+		t.Fatalf("the nurse's text was not sent once more, but %q", again.Text)
+	}
+	w.Now = w.Now.Add(time.Minute)
+	delivered(again) // and this is news: her telephone is back
+	rec, err := w.Store.Load(t.Context(), id)
+	if err != nil || rec.Reach[smsChannel].Failed != 0 {
+		t.Errorf("%v: a text has come through, and her telephone still counts as off: %+v", err, rec.Reach)
+	}
+}
