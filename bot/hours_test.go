@@ -109,3 +109,21 @@ func TestNHSNumber(t *testing.T) {
 		}
 	}
 }
+
+// A day on call begins at 8am by the clock, also on the days on which the clocks change.
+func TestADayOnCallBeginsAtEight(t *testing.T) {
+	s := office(t)
+	for _, x := range []struct{ at, day string }{
+		{"2026-03-28T07:59", "2026-03-27"}, {"2026-03-28T08:00", "2026-03-28"},
+		{"2026-03-29T07:59", "2026-03-28"}, {"2026-03-29T08:00", "2026-03-29"}, // the clocks have gone forward
+		{"2026-10-25T07:59", "2026-10-24"}, {"2026-10-25T08:00", "2026-10-25"}, // and back
+	} {
+		at, err := time.ParseInLocation("2006-01-02T15:04", x.at, s.Location)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if day := s.OnCallDay(at).Format(time.DateOnly); day != x.day {
+			t.Errorf("%s belongs to %s, want %s", x.at, day, x.day)
+		}
+	}
+}

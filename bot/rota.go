@@ -19,7 +19,11 @@ const drawerCover = "cover"
 
 // OnCallDay is the day on call to which a moment belongs.
 func (s *Service) OnCallDay(t time.Time) time.Time {
-	return s.Hours.day(t.In(s.Location).Add(-handOverHour * time.Hour))
+	t = t.In(s.Location)
+	if t.Hour() < handOverHour { // by the clock: eight hours before 8am is another day where the clocks have changed
+		t = t.AddDate(0, 0, -1)
+	}
+	return s.Hours.day(t)
 }
 
 // Named says who is on call on a day by the rota, in order. Nobody: the whole
