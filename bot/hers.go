@@ -240,27 +240,29 @@ func (b *Bot) Signs(ctx context.Context, locale string) (string, error) {
 // is told who may use it: all who share the telephone. To a number that nobody has, or
 // to which nothing may be sent, nothing goes, and that is no error.
 func (b *Bot) TextCode(ctx context.Context, at Address, code string, keep func(patients []string) error) error {
-	ids, err := b.store.PatientsAt(ctx, b.service.ID, at)
+	records, err := b.store.RecordsAt(ctx, b.service.ID, at)
 	if err != nil {
 		return err
 	}
 	var known []string
-	for _, id := range ids {
-		p, err := b.Patient(ctx, id)
-		if err != nil {
-			return err
+	var to *Record // with whom lookout spoke last: the code takes no talk from her
+	for i := range records {
+		rec := &records[i]
+		if s := rec.Patient.Status; s == Stranger || s == Ended || s == Stopped {
+			continue
 		}
-		if p.Status != Stranger && p.Status != Ended && p.Status != Stopped {
-			known = append(known, id)
+		known = append(known, rec.Patient.ID)
+		if to == nil || rec.Spoken.After(to.Spoken) {
+			to = rec
 		}
 	}
-	if len(known) == 0 {
+	if to == nil {
 		return nil
 	}
 	if err := keep(known); err != nil {
 		return err
 	}
-	return b.Say(ctx, Saying{Patient: known[0], By: "lookout", TextID: "link.code", Vars: map[string]string{"code": code}, Channel: at.Channel})
+	return b.Say(ctx, Saying{Patient: to.Patient.ID, By: "lookout", TextID: "link.code", Vars: map[string]string{"code": code}, Channel: at.Channel})
 }
 
 // Vouched finds whom a hospital's page vouches for, by NHS number or by id, and uses

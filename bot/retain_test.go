@@ -2,12 +2,10 @@ package bot_test
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"lookout/bot"
-	"lookout/bot/sqlitestore"
 	"lookout/content"
 )
 
@@ -65,11 +63,12 @@ func TestRetention(t *testing.T) {
 // texting from 10 to 4, whose clock is at.
 func newBot(t *testing.T, at *time.Time, outlets map[string]bot.Outlet) (*bot.Bot, *bot.Service) {
 	t.Helper()
-	store, err := sqlitestore.Open(t.Context(), filepath.Join(t.TempDir(), "lookout.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	return botOn(t, newStore(t), at, outlets)
+}
+
+// botOn is newBot on a store that is there.
+func botOn(t *testing.T, store bot.Store, at *time.Time, outlets map[string]bot.Outlet) (*bot.Bot, *bot.Service) {
+	t.Helper()
 	pack, err := content.Shipped()
 	if err != nil {
 		t.Fatal(err)
