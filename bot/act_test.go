@@ -380,3 +380,25 @@ func TestDailyTestOfThePagingList(t *testing.T) {
 		t.Errorf("the lead's phone is dead: %q are told", to)
 	}
 }
+
+// A row that its holder raises is guarded by its new time, also when her claim runs out
+// and nobody has it.
+func TestARaisedRowIsGuardedWhoeverHoldsIt(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("CALL")
+	ann := bot.Act{Row: row.ID, By: "ann@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), ann))
+	raised := must[bot.Row](w)(w.WrongLevel(t.Context(), ann, triage.Urgent, "she sounds breathless"))
+	if row.Level != triage.Routine || raised.DueAt.Format("15:04") != "17:00" {
+		t.Fatalf("%s until %s, then %s until %s", row.Level, row.DueAt, raised.Level, raised.DueAt)
+	}
+	w.deliver()
+	w.at = w.at.Add(31 * time.Minute)
+	w.deliver()
+	if r := w.row(row.ID); r.State != bot.Open {
+		t.Fatalf("the claim has not run out: %+v", r)
+	}
+	if w.at = w.at.Add(w.team.Promise.Untaken); w.deliver() != annsPhone {
+		t.Error("nobody is paged for an urgent row that nobody has")
+	}
+}

@@ -125,6 +125,8 @@ func (b *Bot) WrongLevel(ctx context.Context, a Act, should triage.Level, why st
 			t.changed(r, "", true)
 			if r.State == Open {
 				t.watchRow(r)
+			} else { // whoever holds it knows of it, and may let it go
+				t.guard(r)
 			}
 		}
 		return nil

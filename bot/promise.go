@@ -30,6 +30,11 @@ func (t *turn) watchRow(row *Row) {
 	if row.Level == triage.Emergency {
 		t.page(row, 0)
 	}
+	t.guard(row)
+}
+
+// guard sets the wakes that guard a row's promise, whoever has it now.
+func (t *turn) guard(row *Row) {
 	p, hours := &t.bot.service.Promise, t.bot.service.Hours
 	set := func(step string, kind WakeKind, at time.Time) {
 		if at.After(t.now) {

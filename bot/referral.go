@@ -182,7 +182,7 @@ func (b *Bot) UndoClose(ctx context.Context, a Act) (Row, error) {
 		t.claim(r, a.By, "opened again: closing it was taken back")
 		t.hold(r)
 		if !r.Spoke {
-			t.wake(Wake{Key: stepDue + r.ID, Kind: WakeDue, At: r.DueAt, Ref: r.ID})
+			t.guard(r)
 		}
 		after = *r
 		return nil

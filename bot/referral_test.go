@@ -108,6 +108,23 @@ func TestUndoClose(t *testing.T) {
 	}
 }
 
+// A row that is opened again is guarded as it was: when its claim runs out, the lead is
+// paged before the time that she was told.
+func TestUndoneClosingIsGuarded(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("found a lump in my breast")
+	w.deliver()
+	ann := bot.Act{Row: row.ID, By: "ann@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), ann))
+	must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: row.ID, By: ann.By, Outcome: "advice"}))
+	must[bot.Row](w)(w.UndoClose(t.Context(), ann))
+	w.at = w.at.Add(31 * time.Minute)
+	w.deliver()
+	if w.at = row.DueAt.Add(-w.team.Promise.Warn); w.deliver() != carPhone {
+		t.Error("the lead is not told that the time is nearly over")
+	}
+}
+
 // What she meets of the criteria for non-specific symptoms is told with its day, and
 // not what has gone, was explained, or is too short.
 func TestCriteriaMet(t *testing.T) {
