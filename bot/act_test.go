@@ -402,3 +402,30 @@ func TestARaisedRowIsGuardedWhoeverHoldsIt(t *testing.T) {
 		t.Error("nobody is paged for an urgent row that nobody has")
 	}
 }
+
+// An answer to a page is for a row that is being paged for, and not for one that somebody
+// has taken, and given back, since.
+func TestAnAnswerIsForARowThatIsPagedFor(t *testing.T) {
+	w := newWard(t)
+	old := w.writes("found a lump in my breast")
+	w.at = w.at.Add(time.Minute)
+	newer := w.writes("cant feel my legs")
+	w.deliver()
+	bea := bot.Act{Row: newer.ID, By: "bea@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), bea))
+	must[bot.Row](w)(w.Ring(t.Context(), bea, "spoke"))
+	if r := must[bot.Row](w)(w.Release(t.Context(), bea)); r.PagedTo != "" {
+		t.Errorf("she is rung, and the list still says that %s is paged", r.PagedTo)
+	}
+	w.at = w.at.Add(time.Minute)
+	must[bot.Row](w)(w.WrongLevel(t.Context(), bot.Act{Row: old.ID, By: "bea@example.org"}, triage.Emergency, "it bleeds heavily"))
+	if w.deliver() != annsPhone {
+		t.Fatal("Ann is not paged")
+	}
+	if err := w.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: annsPhone}, Text: "ACK", CarrierID: "ack"}); err != nil {
+		t.Fatal(err)
+	}
+	if acked, other := w.row(old.ID).AckedBy, w.row(newer.ID).AckedBy; acked != "Ann" || other != "" {
+		t.Errorf("the row that she was paged for is answered by %q, the other by %q", acked, other)
+	}
+}

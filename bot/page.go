@@ -74,8 +74,10 @@ func (t *turn) pageAgain(row *Row, step int) {
 	t.page(row, step)
 }
 
-// unpage ends the ladder of a row, and takes back its pages that have not left.
+// unpage ends the ladder of a row, and takes back its pages that have not left. Nobody's
+// answer is for it any more.
 func (t *turn) unpage(row *Row) {
+	row.PagedTo = ""
 	t.unwake("page:" + row.ID)
 }
 

@@ -75,8 +75,8 @@ func (t *turn) shut(r *Row, by, outcome string) {
 	t.letGo(r)
 	r.State, r.ClosedAt, r.ClosedBy, r.Outcome = Closed, t.now, by, outcome
 	r.WakeAt, r.PutOffWhy = time.Time{}, ""
-	t.changed(r, "", false)
 	t.unpage(r)
+	t.changed(r, "", false)
 	t.promiseKept(r)
 	t.unwake("snooze:" + r.ID)
 }

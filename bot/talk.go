@@ -357,6 +357,7 @@ func (t *turn) end(by, reason string) {
 	if reason == "died" {
 		for i := range t.rec.Rows {
 			t.unpage(&t.rec.Rows[i])
+			t.kept(&t.rec.Rows[i], false)
 		}
 	}
 	t.entry(Entry{Kind: EntryStatus, By: by, Why: "her follow-up has ended: " + reason})
