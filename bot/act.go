@@ -347,14 +347,15 @@ func (b *Bot) CloseRow(ctx context.Context, c Closing) (Row, error) {
 		if r.Concern == "unreachable" { // somebody has looked at her number: it is tried again
 			t.rec.Reach = nil
 		}
+		if outcome.Ends == "left" && !tells {
+			t.farewell(r)
+			t.kept(r, false)
+		}
 		closed = *r
 		if c.Route != "" {
 			t.refer(&closed, route, c.By)
 		}
 		t.drop(c.Row)
-		if outcome.Ends == "left" && !tells {
-			t.farewell(r)
-		}
 		if outcome.Ends != "" && t.rec.Patient.Status != Stranger {
 			t.end(c.By, outcome.Ends)
 		}

@@ -429,3 +429,19 @@ func TestAnAnswerIsForARowThatIsPagedFor(t *testing.T) {
 		t.Errorf("the row that she was paged for is answered by %q, the other by %q", acked, other)
 	}
 }
+
+// The text with which her follow-up ends belongs to the row that was closed.
+func TestAFarewellIsOfTheClosedRow(t *testing.T) {
+	w := newWard(t)
+	closes := w.writes("found a lump in my breast")
+	stays := w.writes("cant feel my legs")
+	ann := bot.Act{Row: closes.ID, By: "ann@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), ann))
+	closed := must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: closes.ID, By: ann.By, Outcome: "left"}))
+	if r := w.row(closes.ID); closed.ClosingText == "" || r.ClosingText != closed.ClosingText {
+		t.Errorf("the closed row does not know its text: %q, kept %q", closed.ClosingText, r.ClosingText)
+	}
+	if r := w.row(stays.ID); r.ClosingText != "" {
+		t.Errorf("a row that stays has a text of closing: %q", r.ClosingText)
+	}
+}
