@@ -32,9 +32,9 @@ type Job struct {
 
 // Scheduler runs jobs at their times.
 type Scheduler struct {
-	cron *cron.Cron
-	log  *slog.Logger
-	jobs []Job
+	cron    *cron.Cron
+	log     *slog.Logger
+	atStart []func()
 	// Ran is called after each run, for metrics; it may be nil.
 	ran  func(job string, took time.Duration, err error)
 	stop context.CancelFunc
@@ -45,7 +45,7 @@ type Scheduler struct {
 // New checks the list and makes a scheduler that is not started. Every fault of
 // a spec is found here: one that does not parse, and one that would never run.
 func New(jobs []Job, log *slog.Logger, ran func(job string, took time.Duration, err error)) (*Scheduler, error) {
-	s := &Scheduler{log: log, jobs: jobs, ran: ran}
+	s := &Scheduler{log: log, ran: ran}
 	s.cron = cron.New(cron.WithLocation(time.UTC), cron.WithLogger(cron.DiscardLogger))
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	names := make(map[string]bool, len(jobs))
@@ -59,13 +59,17 @@ func New(jobs []Job, log *slog.Logger, ran func(job string, took time.Duration, 
 			return nil, fmt.Errorf("job %q: %w", job.Name, err)
 		}
 		var running sync.Mutex
-		s.cron.Schedule(schedule, cron.FuncJob(func() {
+		alone := func() {
 			if !running.TryLock() {
 				return // the last run is not over: the next tick will do
 			}
 			defer running.Unlock()
 			s.run(job)
-		}))
+		}
+		s.cron.Schedule(schedule, cron.FuncJob(alone))
+		if job.AtStart {
+			s.atStart = append(s.atStart, alone)
+		}
 	}
 	return s, nil
 }
@@ -117,14 +121,8 @@ func guarded(ctx context.Context, run func(context.Context) error) (err error) {
 
 // Start begins ticking, after running the jobs that are to run at the start.
 func (s *Scheduler) Start() {
-	for _, job := range s.jobs {
-		if job.AtStart {
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				s.run(job)
-			}()
-		}
+	for _, alone := range s.atStart {
+		s.wg.Go(alone)
 	}
 	s.cron.Start()
 }

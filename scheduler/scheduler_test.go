@@ -66,3 +66,30 @@ func TestJobsRunDoNotOverlapAndOutliveFaults(t *testing.T) {
 		}
 	})
 }
+
+// The run at the start is one run of its job like any other: the first ticks wait for it.
+func TestTheRunAtTheStartOverlapsWithNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var running, runs atomic.Int32
+		s, err := New([]Job{{Name: "slow", Every: "@every 1s", AtStart: true, Run: func(context.Context) error {
+			if running.Add(1) > 1 {
+				t.Error("a run has begun while the run at the start was under way")
+			}
+			runs.Add(1)
+			time.Sleep(2500 * time.Millisecond) // virtual time
+			running.Add(-1)
+			return nil
+		}}}, slog.New(slog.DiscardHandler), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		time.Sleep(5 * time.Second)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if runs.Load() < 2 {
+			t.Errorf("%d runs: the ticks after the start did not come", runs.Load())
+		}
+	})
+}
