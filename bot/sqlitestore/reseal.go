@@ -231,16 +231,15 @@ const auditAtOnce = 2000
 
 func (s *Store) resealAudit(ctx context.Context, done *vault.Resealed) error {
 	for after, more := int64(0), true; more; {
-		n := 0
+		n, last := 0, after
 		err := s.submit(ctx, func() error {
-			n, more = 0, false
+			n, last, more = 0, after, false // it may run again, where the first time was undone
 			bg := context.Background()
 			rows, err := s.write.QueryContext(bg, "SELECT n, entry FROM audit WHERE n > ? ORDER BY n LIMIT ?", after, auditAtOnce)
 			if err != nil {
 				return err
 			}
 			var stale []kept
-			last := after
 			for rows.Next() {
 				var k kept
 				if err := rows.Scan(&last, &k.kept); err != nil {
@@ -259,12 +258,13 @@ func (s *Store) resealAudit(ctx context.Context, done *vault.Resealed) error {
 					return err
 				}
 			}
-			after, n = last, len(stale)
+			n = len(stale)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		after = last
 		done.Audit += n
 	}
 	return nil
