@@ -103,7 +103,8 @@ func (k keys) unsettled(s slot) string { return k.in(s, "unsettled") }
 // audit: sorted set; "SEQ MICROSECONDS JSON" → SEQ: entries on their way to the one log of all (gathered).
 func (k keys) audit(s slot) string { return k.in(s, "audit") }
 
-// counters: hash; "audit" → the last SEQ of the slot.
+// counters: hash; "audit" → the last SEQ of the slot: one more than that before it, and no less than the server's microseconds
+// since 1970, so that after a fail-over that lost some no number comes again that the log has seen.
 func (k keys) counters(s slot) string { return k.in(s, "n") }
 
 // leavings: hash; "PATIENT@VERSION" → JSON of what must still be taken out of other slots (type leavings).

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"lookout/bot"
+	"lookout/bot/storetest"
 )
 
 // A server of a Cluster that lost what leads to people gets it back from the
@@ -85,4 +86,49 @@ func TestMendsAfterAFailOver(t *testing.T) {
 			t.Errorf("her message: %v, %v", o.ID, err)
 		}
 	}
+}
+
+// A server that lost the last entries of the audit, which are in the log already, takes
+// new ones after it: they get no number that the log has seen, and none of them is lost.
+func TestTheAuditGoesOnAfterAFailOver(t *testing.T) {
+	server := storetest.StartRedis(t)
+	s := openAt(t, "redis://"+server.Addr, Options{})
+	ctx := t.Context()
+	read := func(n int) {
+		t.Helper()
+		if err := s.Audit(ctx, bot.AuditEntry{By: "ann@example.org", Did: fmt.Sprint("read ", n), At: t0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := func(want int) {
+		t.Helper()
+		entries, err := s.AuditLog(ctx, 0, 100)
+		if err != nil || len(entries) != want {
+			t.Errorf("%d entries, want %d: %v", len(entries), want, err)
+		}
+	}
+	read(1)
+	sl := slotOf("ann@example.org")
+	behind, err := s.servers.single.HGetAll(ctx, s.keys.counters(sl)).Result()
+	if err != nil || len(behind) == 0 {
+		t.Fatal(behind, err)
+	}
+	read(2)
+	read(3)
+	log(3)
+	// The replica that is promoted has only seen the first.
+	if err := s.servers.single.ZRemRangeByRank(ctx, s.keys.audit(sl), 1, -1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.servers.single.HSet(ctx, s.keys.counters(sl), behind).Err(); err != nil {
+		t.Fatal(err)
+	}
+	read(4)
+	commit := note("a-p1", "k1")
+	commit.Audit = []bot.AuditEntry{{By: "ann@example.org", Did: "note row", At: t0}}
+	if err := s.Commit(ctx, commit); err != nil {
+		t.Fatal(err)
+	}
+	read(5)
+	log(6)
 }

@@ -4,8 +4,11 @@
 -- returns how many
 local t = redis.call('TIME')
 local stamp = t[1] .. string.format('%06d', tonumber(t[2]))
+local last = math.max(tonumber(redis.call('HGET', KEYS[2], 'audit') or '0'), tonumber(stamp) - 1)
 for _, entry in ipairs(ARGV) do
-  local seq = string.format('%.0f', redis.call('HINCRBY', KEYS[2], 'audit', 1))
+  last = last + 1
+  local seq = string.format('%.0f', last)
   redis.call('ZADD', KEYS[1], seq, seq .. ' ' .. stamp .. ' ' .. entry)
 end
+redis.call('HSET', KEYS[2], 'audit', string.format('%.0f', last))
 return #ARGV

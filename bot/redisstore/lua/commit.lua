@@ -115,10 +115,13 @@ end
 if audits > 0 then
   local t = call('TIME')
   local stamp = t[1] .. string.format('%06d', tonumber(t[2]))
+  local last = math.max(tonumber(call('HGET', KEYS[16], 'audit') or '0'), tonumber(stamp) - 1)
   for i = firstAudit, firstAudit + audits - 1 do
-    local seq = string.format('%.0f', call('HINCRBY', KEYS[16], 'audit', 1))
+    last = last + 1
+    local seq = string.format('%.0f', last)
     call('ZADD', KEYS[15], seq, seq .. ' ' .. stamp .. ' ' .. a[i])
   end
+  call('HSET', KEYS[16], 'audit', string.format('%.0f', last))
 end
 
 if a[7] == '' then return {'ok', ''} end
