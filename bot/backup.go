@@ -408,6 +408,9 @@ func (r *Restorer) fill(ctx context.Context, from io.Reader) (Backed, error) {
 	if err == nil {
 		err = flush()
 	}
+	if err == nil {
+		err = r.To.EnterNewSaid(ctx)
+	}
 	return want.done(), err
 }
 

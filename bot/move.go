@@ -83,6 +83,9 @@ func Move(ctx context.Context, from, to Portable, told func(people int)) (Moved,
 	if err := movePeople(ctx, from, to, told); err != nil {
 		return Moved{}, err
 	}
+	if err := to.EnterNewSaid(ctx); err != nil {
+		return Moved{}, fmt.Errorf("words: %w", err)
+	}
 	if err := moveValues(ctx, from, to); err != nil {
 		return Moved{}, err
 	}

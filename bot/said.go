@@ -182,10 +182,13 @@ const (
 	saidWholeKey = "whole"
 )
 
-// EnterSaid enters the words of messages that were kept before messages could be searched
-// by their words, a part of them each time, and goes on where it was. What comes in is
-// entered by its own commit.
+// EnterSaid enters the words of messages that have come since it last did, and then of
+// those that were kept before messages could be searched by their words, a part of them
+// each time, and goes on where it was.
 func (b *Bot) EnterSaid(ctx context.Context) error {
+	if err := b.store.EnterNewSaid(ctx); err != nil {
+		return err
+	}
 	if _, err := b.store.Value(ctx, drawerSaid, saidWholeKey, b.now()); !errors.Is(err, ErrNotFound) {
 		return err
 	}

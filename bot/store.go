@@ -81,9 +81,14 @@ type Store interface {
 
 	// Said lists up to limit people by whom each of the words was said, in one of her
 	// messages or another, who said the rarest of them last first. The words are those of
-	// [SearchWords], and are entered with the commit of a message ([SaidOn]). It may name
-	// people who said none of it: her journal decides.
+	// [SearchWords]; every message that was committed before is searched ([SaidOn]). It may
+	// name people who said none of it: her journal decides.
 	Said(ctx context.Context, service string, words []string, limit int) ([]string, error)
+
+	// EnterNewSaid enters the words of messages that were committed, or imported, and are
+	// not entered yet: a store may leave that for later, so that a turn does not wait for it.
+	// Said does it first; whoever does it meanwhile leaves it less to do.
+	EnterNewSaid(ctx context.Context) error
 
 	// EnterSaid enters the words of all of her messages, from her journal: for a store that
 	// was written before they were searched. Doing it again changes nothing. [ErrNotFound].

@@ -228,7 +228,7 @@ func BenchmarkTurnSealed(b *testing.B) {
 	const n = 1000
 	people(b, clear, n)
 	people(b, sealed, n)
-	storetest.BenchBeside(b, func(i int64) { turn(b, clear, int(i)%n, i) }, func(i int64) { turn(b, sealed, int(i)%n, i) })
+	storetest.BenchBeside(b, storetest.Beside{Name: "clear", Do: func(i int64) { turn(b, clear, int(i)%n, i) }}, storetest.Beside{Name: "sealed", Do: func(i int64) { turn(b, sealed, int(i)%n, i) }})
 }
 
 // What the desk's search takes among 50,000 people, in the clear and encrypted.

@@ -32,6 +32,9 @@ func (s *Store) saidKeys(v *vault.Vault, service string, entries []bot.Entry) []
 	return slices.Compact(all)
 }
 
+// EnterNewSaid finds nothing to do: a commit enters its own words, on its way to the server.
+func (s *Store) EnterNewSaid(ctx context.Context) error { return nil }
+
 // EnterSaid enters the words of all of her messages, from her journal.
 func (s *Store) EnterSaid(ctx context.Context, patient string) error {
 	rec, err := s.Load(ctx, patient)

@@ -125,10 +125,6 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 	if err != nil {
 		return fmt.Errorf("%w: record: %w", bot.ErrInvalid, err)
 	}
-	said, err := s.saidMarks(w.Record.Patient.Service, w.Entries)
-	if err != nil {
-		return fmt.Errorf("%w: entries: %w", bot.ErrInvalid, err)
-	}
 	return s.submit(ctx, func() error {
 		bg := context.Background()
 		p := &w.Record.Patient
@@ -155,7 +151,7 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 				return err
 			}
 		}
-		return errors.Join(s.importJournal(bg, &w), s.importRows(bg, w.Rows), s.importMessages(bg, w.Messages), s.putSaid(bg, p.ID, said))
+		return errors.Join(s.importJournal(bg, &w), s.importRows(bg, w.Rows), s.importMessages(bg, w.Messages))
 	})
 }
 

@@ -18,6 +18,7 @@ import (
 // are prepared as they come.
 type readStatements struct {
 	at, recordsAt, load, rows, due, seen, journal, row, outgoing, byCarrier, value *sql.Stmt
+	saidUpTo, newSaid                                                              *sql.Stmt
 }
 
 const outgoingColumns = `id, state, fence, attempts, lease_until, unsettled, not_before, coalesce(carrier_id, ''), coalesce(code, ''), settled_at, message`
@@ -27,15 +28,17 @@ func (st *readStatements) prepare(ctx context.Context, db *sql.DB) error {
 		"SELECT patient FROM addresses WHERE service = ? AND channel = ? AND at = ? ORDER BY n": &st.at,
 		`SELECT p.id, p.version, p.rowed, p.record FROM addresses a JOIN patients p ON p.id = a.patient
 			WHERE a.service = ? AND a.channel = ? AND a.at = ? ORDER BY a.n`: &st.recordsAt,
-		"SELECT id, version, rowed, record FROM patients WHERE id = ?":                                &st.load,
-		"SELECT id, row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":                &st.rows,
-		"SELECT id, next_wake FROM patients WHERE next_wake <= ? ORDER BY next_wake, n LIMIT ?":       &st.due,
-		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                         &st.seen,
-		"SELECT seq, entries FROM journal WHERE patient = ? AND seq > ? ORDER BY seq":                 &st.journal,
-		"SELECT id, row FROM queue WHERE id = ?":                                                      &st.row,
-		"SELECT " + outgoingColumns + " FROM outgoing WHERE id = ?":                                   &st.outgoing,
-		"SELECT " + outgoingColumns + " FROM outgoing WHERE carrier_id = ? ORDER BY n LIMIT 1":        &st.byCarrier,
-		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)": &st.value,
+		"SELECT id, version, rowed, record FROM patients WHERE id = ?":                          &st.load,
+		"SELECT id, row FROM queue WHERE patient = ? AND state <> 'closed' ORDER BY n":          &st.rows,
+		"SELECT id, next_wake FROM patients WHERE next_wake <= ? ORDER BY next_wake, n LIMIT ?": &st.due,
+		"SELECT EXISTS (SELECT 1 FROM journal WHERE key = ?)":                                   &st.seen,
+		"SELECT seq, entries FROM journal WHERE patient = ? AND seq > ? ORDER BY seq":           &st.journal,
+		"SELECT id, row FROM queue WHERE id = ?":                                                &st.row,
+		"SELECT " + outgoingColumns + " FROM outgoing WHERE id = ?":                             &st.outgoing,
+		"SELECT " + outgoingColumns + " FROM outgoing WHERE carrier_id = ? ORDER BY n LIMIT 1":  &st.byCarrier,
+		"SELECT n FROM said_upto": &st.saidUpTo,
+		"SELECT j.n, j.patient, j.seq, p.service, j.entries FROM journal j JOIN patients p ON p.id = j.patient WHERE j.n > ? ORDER BY j.n LIMIT ?": &st.newSaid,
+		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)":                                              &st.value,
 	} {
 		stmt, err := db.PrepareContext(ctx, text)
 		if err != nil {

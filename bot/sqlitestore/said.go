@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -55,6 +56,65 @@ func (s *Store) EnterSaid(ctx context.Context, patient string) error {
 	return s.submit(ctx, func() error { return s.putSaid(context.Background(), patient, marks) })
 }
 
+// newSaidAtOnce is how many lines of the journal are entered in one of the writer's turns:
+// whoever commits meanwhile waits a few milliseconds for it.
+const newSaidAtOnce = 200
+
+// EnterNewSaid enters the words of what was committed since the last line that was entered.
+func (s *Store) EnterNewSaid(ctx context.Context) error {
+	for {
+		if n, err := s.enterNextSaid(ctx); err != nil || n < newSaidAtOnce {
+			return err
+		}
+	}
+}
+
+// enterNextSaid enters the words of the next lines, and says how many those were. Read
+// beside the writer, a line may be erased and its number given again before it is entered:
+// then the last is not the one that was read, and all are read again.
+func (s *Store) enterNextSaid(ctx context.Context) (int, error) {
+	if err := s.open(ctx); err != nil {
+		return 0, err
+	}
+	type line struct {
+		n, seq  int64
+		patient string
+		marks   []byte
+	}
+	var from int64
+	if err := s.reads.saidUpTo.QueryRowContext(ctx).Scan(&from); err != nil {
+		return 0, unavailable(err)
+	}
+	found, err := s.reads.newSaid.QueryContext(ctx, from, newSaidAtOnce)
+	lines, err := collect(found, err, func(scan func(...any) error) (l line, err error) {
+		var service string
+		var text sql.RawBytes
+		if err := scan(&l.n, &l.patient, &l.seq, &service, &text); err != nil {
+			return l, err
+		}
+		entries, err := vault.Decode[[]bot.Entry](s.vault, vault.EntryPlace(l.patient), text)
+		if err != nil {
+			return l, err
+		}
+		l.marks, err = s.saidMarks(service, entries)
+		return l, err
+	})
+	if err != nil || len(lines) == 0 {
+		return 0, err
+	}
+	return len(lines), s.submit(ctx, func() error {
+		bg := context.Background()
+		for _, l := range lines {
+			if err := s.putSaid(bg, l.patient, l.marks); err != nil {
+				return err
+			}
+		}
+		last := lines[len(lines)-1]
+		_, err := s.stmt.saidUpTo.ExecContext(bg, from, last.n, last.patient, last.seq)
+		return err
+	})
+}
+
 // saidAnew enters what she has said under the marks of a store that is encrypted, in the
 // writer's transaction.
 func (s *Store) saidAnew(ctx context.Context, p *bot.Patient) error {
@@ -90,7 +150,10 @@ const manySaid = 2000
 
 // Said lists people by whom each of the words was said.
 func (s *Store) Said(ctx context.Context, service string, words []string, limit int) ([]string, error) {
-	if err := s.open(ctx); err != nil || len(words) == 0 {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	if err := s.EnterNewSaid(ctx); err != nil {
 		return nil, err
 	}
 	marks := make([]any, len(words))

@@ -127,7 +127,7 @@ type statements struct {
 	dropAddresses, putAddress, dropNames, putName, putCard *sql.Stmt
 	claimable, claim, settle, settleCarrier, receipt       *sql.Stmt
 	insertAudit, putValue, value, deleteValue, sweep       *sql.Stmt
-	putSaid                                                *sql.Stmt
+	putSaid, saidUpTo                                      *sql.Stmt
 }
 
 const (
@@ -176,6 +176,7 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 			WHERE id = ?1 AND (state < 2 OR (state = 2 AND ?2 > 2))`: &st.receipt,
 		`INSERT INTO said (patient, mark, day) SELECT p.n, j.value ->> 'm', j.value ->> 'd' FROM json_each(?2) j, patients p WHERE p.id = ?1
 			ON CONFLICT (patient, mark) DO UPDATE SET day = excluded.day WHERE excluded.day > day`: &st.putSaid,
+		"UPDATE said_upto SET n = ?2 WHERE n = ?1 AND EXISTS (SELECT 1 FROM journal WHERE n = ?2 AND patient = ?3 AND seq = ?4)": &st.saidUpTo,
 		"INSERT INTO audit (entry) VALUES (?)": &st.insertAudit,
 		"INSERT INTO drawers (drawer, key, value, expires) VALUES (?1,?2,?3,?4) ON CONFLICT (drawer, key) DO UPDATE SET value = ?3, expires = ?4": &st.putValue,
 		"SELECT value FROM drawers WHERE drawer = ? AND key = ? AND (expires IS NULL OR expires > ?)":                                             &st.value,
@@ -229,10 +230,6 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			return fmt.Errorf("%w: audit entry: %w", bot.ErrInvalid, err)
 		}
 	}
-	said, err := s.saidMarks(p.Service, c.Entries)
-	if err != nil {
-		return fmt.Errorf("%w: entries: %w", bot.ErrInvalid, err)
-	}
 	who := s.whoIs(p)
 	recipients := make([]string, len(c.Send))
 	for i := range c.Send {
@@ -271,9 +268,6 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			if _, err := s.stmt.insertAudit.ExecContext(bg, text); err != nil {
 				return err
 			}
-		}
-		if err := s.putSaid(bg, p.ID, said); err != nil {
-			return err
 		}
 		if !moved {
 			return nil
@@ -511,6 +505,7 @@ var erasures = []string{
 	"DELETE FROM names WHERE patient = ?1",
 	"DELETE FROM cards WHERE patient = ?1",
 	"DELETE FROM journal WHERE patient = ?1",
+	"UPDATE said_upto SET n = min(n, coalesce((SELECT max(n) FROM journal), 0))", // numbers after the last are given again
 	"DELETE FROM queue WHERE patient = ?1",
 	"DELETE FROM outgoing WHERE id > ?1 || '-m' AND id < ?1 || '-n'",
 }

@@ -51,10 +51,16 @@ func BenchFind(b *testing.B, s bot.Store, people int) {
 	})
 }
 
-// BenchBeside measures what something costs in the clear and encrypted, in turns, so
-// that a machine that is busy is so for both: turns a second of 64 callers, and the CPU
-// time of this process.
-func BenchBeside(b *testing.B, clear, sealed func(i int64)) {
+// Beside is one of two things that are measured beside each other.
+type Beside struct {
+	Name string
+	Do   func(i int64)
+}
+
+// BenchBeside measures two things in turns, so that a machine that is busy is so for both:
+// how many a second 64 callers do, the CPU time of this process for one, and the rate of
+// the second as a part of the first's.
+func BenchBeside(b *testing.B, first, second Beside) {
 	b.Helper()
 	const part = 500
 	var took, worked [2]time.Duration
@@ -74,20 +80,23 @@ func BenchBeside(b *testing.B, clear, sealed func(i int64)) {
 		wg.Wait()
 		return time.Since(begin), busy() - cpu
 	}
-	round(clear)
-	round(sealed)
+	both := []Beside{first, second}
+	for _, x := range both {
+		round(x.Do)
+	}
 	n := 0
 	for b.Loop() {
-		for k, do := range []func(i int64){clear, sealed} {
-			d, cpu := round(do)
+		for k, x := range both {
+			d, cpu := round(x.Do)
 			took[k], worked[k] = took[k]+d, worked[k]+cpu
 		}
 		n += part
 	}
-	for k, name := range []string{"clear", "sealed"} {
-		b.ReportMetric(float64(n)/took[k].Seconds(), name+"/s")
-		b.ReportMetric(float64(worked[k].Microseconds())/float64(n), name+"-cpu-µs")
+	for k, x := range both {
+		b.ReportMetric(float64(n)/took[k].Seconds(), x.Name+"/s")
+		b.ReportMetric(float64(worked[k].Microseconds())/float64(n), x.Name+"-cpu-µs")
 	}
+	b.ReportMetric(took[0].Seconds()/took[1].Seconds(), "of-"+first.Name)
 }
 
 // busy is the CPU time that this process has used.
@@ -156,6 +165,55 @@ func foundByWhatTheySaid(t *testing.T, h Harness) {
 	}
 }
 
+// Every message is found that was committed before the search, however many came since the
+// last one and whoever enters their words meanwhile, and also when the last to come was
+// erased before her words were entered: what comes next takes her place in a file.
+func foundAsSoonAsTheyCame(t *testing.T, h Harness) {
+	s := open(t, h)
+	find := func(word string) []string {
+		t.Helper()
+		ids, err := s.Said(ctx, service, bot.SearchWords(word), 1000)
+		must(t, err)
+		return ids
+	}
+	const many = 450
+	var wg sync.WaitGroup
+	for k := range 3 {
+		wg.Go(func() {
+			for i := k; i < many; i += 3 {
+				said(t, s, patient(i), t0, "the seaside again")
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			if err := s.EnterNewSaid(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	wg.Wait()
+	if got := find("seaside"); len(got) != many {
+		t.Errorf("%d of %d are found", len(got), many)
+	}
+	for n := range 3 {
+		must(t, s.EnterNewSaid(ctx))
+		last := said(t, s, patient(many+2*n), t0, "never entered")
+		must(t, s.Erase(ctx, last.Patient.ID, last.Version, bot.AuditEntry{At: t0, By: "ann", Did: "erase", Patient: last.Patient.ID}))
+		next := said(t, s, patient(many+2*n+1), t0, "the allotment")
+		if got := find("allotment"); len(got) != n+1 || !slices.Contains(got, next.Patient.ID) {
+			t.Errorf("after an erasure: %v, and %s is the last", got, next.Patient.ID)
+		}
+		must(t, s.Erase(ctx, patient(n).Patient.ID, 1, bot.AuditEntry{At: t0, By: "ann", Did: "erase", Patient: patient(n).Patient.ID}))
+		last = said(t, s, patient(many+2*n), t0, "entered")
+		must(t, s.EnterNewSaid(ctx))
+		must(t, s.Erase(ctx, last.Patient.ID, last.Version, bot.AuditEntry{At: t0, By: "ann", Did: "erase", Patient: last.Patient.ID}))
+	}
+	if got := find("seaside"); len(got) != many-3 {
+		t.Errorf("%d of %d are found after erasures", len(got), many-3)
+	}
+}
+
 // BenchSaid fills a store with people who have written six messages each, in words that are
 // spread as words are, and measures the desk's searches by them.
 func BenchSaid(b *testing.B, s bot.Store, find func(query string) (int, error), people int) {
@@ -180,6 +238,11 @@ func BenchSaid(b *testing.B, s bot.Store, find func(query string) (int, error), 
 		work <- c
 	}
 	wait()
+	begin := time.Now()
+	if err := s.EnterNewSaid(ctx); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("words of %d messages entered in %s", 6*people, time.Since(begin))
 	queries := []string{"word0x", "word1x word2x", "word0x word1x word3x", "word40x", "word500x", "word500x word0x", "word3000x word4000x", "word15000x", "nobodysaidthis", "word0x nobodysaidthis"}
 	timeSearches(b, people, queries, find)
 }

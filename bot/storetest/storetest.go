@@ -61,6 +61,7 @@ func Run(t *testing.T, h Harness) {
 		"JournalGrowsInOrder":           journalGrowsInOrder,
 		"FindPeople":                    findPeople,
 		"FoundByWhatTheySaid":           foundByWhatTheySaid,
+		"FoundAsSoonAsTheyCame":         foundAsSoonAsTheyCame,
 		"PatientsPageByID":              patientsPageByID,
 		"AuditInOrder":                  auditInOrder,
 		"AuditWithItsChange":            auditWithItsChange,

@@ -309,7 +309,7 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 				}
 				return err
 			}},
-		{Name: "words", Every: "@every 1m", AtStart: true, Why: "messages from before they were searched by their words are entered, a part each time",
+		{Name: "words", Every: "@every 1m", AtStart: true, Why: "the words of new messages are entered, so that a search need not, and of those from before they were searched by their words, a part each time",
 			Run: p.bot.EnterSaid},
 		{Name: "figures", Every: "10 2 * * *", Why: "how check-ins, rules and the survey went is counted by night, for every journal is read",
 			Run: p.bot.CountFigures},
