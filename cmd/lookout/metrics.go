@@ -83,13 +83,18 @@ func stays(r *http.Request) bool {
 // timed measures every answer of a mux, by the route's pattern: an address may hold
 // an id. Open pages and sockets are not answers, and are passed on as they are.
 func (m *metrics) timed(mux *http.ServeMux) http.Handler {
+	var byRoute sync.Map // of http.Handler: to make one takes as long as a short answer
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if stays(r) {
 			mux.ServeHTTP(w, r)
 			return
 		}
 		_, route := mux.Handler(r)
-		promhttp.InstrumentHandlerDuration(m.http.MustCurryWith(prometheus.Labels{"route": route}), mux).ServeHTTP(w, r)
+		handler, ok := byRoute.Load(route)
+		if !ok {
+			handler, _ = byRoute.LoadOrStore(route, promhttp.InstrumentHandlerDuration(m.http.MustCurryWith(prometheus.Labels{"route": route}), mux))
+		}
+		handler.(http.Handler).ServeHTTP(w, r)
 	})
 }
 
