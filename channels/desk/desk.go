@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -127,6 +128,7 @@ type Desk struct {
 	pages      *template.Template
 	csrf       *http.CrossOriginProtection
 	attempts   attempts
+	codes      sync.Mutex         // held while a code is looked at and used up
 	nobody     string             // a password hash that nothing matches
 	passkeys   *webauthn.WebAuthn // nil where there can be none
 	glances    rounds[glanceKey, *glance]

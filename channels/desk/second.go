@@ -2,6 +2,7 @@ package desk
 
 import (
 	"bytes"
+	"context"
 	"crypto/subtle"
 	"image/png"
 	"net/http"
@@ -64,8 +65,12 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 	if !d.mayTry(w, r, "code:"+email, "code", view{"Title": "Your second factor", "Next": next, "Who": u}) {
 		return
 	}
-	step := codeAt(u.TOTP, r.PostFormValue("code"), d.Now(), u.TOTPStep)
-	if step == 0 {
+	u, right, err := d.useCode(r.Context(), email, r.PostFormValue("code"))
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	if !right {
 		if err := d.audit(r, u, "sign in: code refused", "", ""); err != nil {
 			d.fail(w, r, err)
 			return
@@ -73,12 +78,23 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 		d.show(w, r, http.StatusUnauthorized, "code", view{"Title": "Your second factor", "Next": next, "Who": u, "Fault": "The code is not right, or was used already. Wait for the next one."})
 		return
 	}
-	u.TOTPStep = step
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
-		d.fail(w, r, err)
-		return
-	}
 	d.proceed(w, r, u, next, true, d.sessions.GetString(r.Context(), "by"))
+}
+
+// useCode says whether a code is right, and uses it up: of two that come to this process
+// at once, one is told that it was used.
+func (d *Desk) useCode(ctx context.Context, email, code string) (u bot.User, right bool, err error) {
+	d.codes.Lock()
+	defer d.codes.Unlock()
+	if u, err = d.Bot.User(ctx, email); err != nil {
+		return u, false, err
+	}
+	step := codeAt(u.TOTP, code, d.Now(), u.TOTPStep)
+	if step == 0 {
+		return u, false, nil
+	}
+	u.TOTPStep = step
+	return u, true, d.Bot.PutUser(ctx, u)
 }
 
 // enrol keeps somebody from every page but those of her second factor until she has
