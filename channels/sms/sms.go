@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -256,7 +257,7 @@ func (c *Client) Sweep(ctx context.Context, b Bot, service string, since time.Ti
 	}
 	n := 0
 	var faults []error
-	for _, x := range list {
+	for _, x := range slices.Backward(list) { // Twilio lists the newest first; she wrote the oldest first
 		sent, err := time.Parse(time.RFC1123Z, value(x.DateSent))
 		if err == nil && sent.Before(since) {
 			continue

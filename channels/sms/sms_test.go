@@ -216,6 +216,25 @@ func (r *recorder) DeliveryReceipt(_ context.Context, x bot.DeliveryReceipt) err
 
 func (r *recorder) Seen(context.Context, string) (bool, error) { return false, nil }
 
+// What never reached us is taken in as it was written, the oldest first, though Twilio
+// lists the newest first: of STOP and START the last one is what she wants.
+func TestTheSweepTakesInTheOldestFirst(t *testing.T) {
+	client, twilio := sender(t)
+	wrote := []string{"STOP", "START", "found a lump"}
+	for _, words := range wrote {
+		twilio.Lose(her, our, words)
+	}
+	r := &recorder{}
+	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour)); err != nil || n != len(wrote) {
+		t.Fatalf("%d taken in, %v", n, err)
+	}
+	for i, words := range wrote {
+		if r.in[i].Text != words {
+			t.Errorf("number %d is %q, want %q", i+1, r.in[i].Text, words)
+		}
+	}
+}
+
 const public = "https://lookout.example/base"
 
 func webhooks(r *recorder) http.Handler {
