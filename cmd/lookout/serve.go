@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 	_ "time/tzdata" // the zones, where the machine has none
 
@@ -92,6 +93,7 @@ type process struct {
 	metrics  *metrics
 	desk     *desk.Desk
 	traces   *sdktrace.TracerProvider // nil: there are none
+	draining atomic.Bool              // a stop has begun, and every request is still answered
 	stopping chan struct{}            // closed when the server stops
 	grace    time.Duration            // how long a stop waits for what is under way
 }
@@ -183,6 +185,10 @@ func (p *process) routes(now func() time.Time) error {
 	p.mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	p.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	p.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if p.draining.Load() {
+			http.Error(w, "stopping", http.StatusServiceUnavailable)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
 		if _, err := p.store.Stats(ctx, now()); err != nil {
@@ -333,14 +339,40 @@ func guarded(publicURL string, h http.Handler) http.Handler {
 	})
 }
 
-// serve answers until ctx ends: then it takes nothing new, finishes what is under
-// way, and closes the store, all within 10 seconds.
+// drain goes on answering for the time that is set, while /readyz says no and each answer
+// ends its connection: a proxy that asks /readyz turns elsewhere before the door is shut,
+// and no request meets a door that shuts.
+func (p *process) drain(served <-chan error) error {
+	if p.settings.drains == 0 {
+		return nil
+	}
+	p.draining.Store(true)
+	select {
+	case <-time.After(p.settings.drains):
+		return nil
+	case err := <-served:
+		return err
+	}
+}
+
+// ending closes a connection with its next answer while the process drains.
+func (p *process) ending(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.draining.Load() && r.Header.Get("Upgrade") == "" {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// serve answers until ctx ends: then it drains, takes nothing new, finishes what is
+// under way, and closes the store, all within 10 seconds.
 func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	listener, err := net.Listen("tcp", p.settings.Addr)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	server := &http.Server{Handler: guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	server := &http.Server{Handler: p.ending(guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux)))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
 	server.RegisterOnShutdown(func() { close(p.stopping) })
@@ -354,9 +386,10 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	ready(listener.Addr().String())
 	select {
 	case <-ctx.Done():
+		err = p.drain(served)
 	case err = <-served:
 	}
-	closing, cancel := context.WithTimeout(context.Background(), p.grace)
+	closing, cancel := context.WithTimeout(context.Background(), p.grace-p.settings.drains)
 	defer cancel()
 	if e := server.Shutdown(closing); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop taking requests: %w", e), server.Close())

@@ -27,6 +27,8 @@ import (
 type settings struct {
 	Addr      string `yaml:"addr"`
 	PublicURL string `yaml:"public_url"`
+	Drain     string `yaml:"drain"` // how long a stop still answers, for a proxy to turn elsewhere; "": it does not
+	drains    time.Duration
 	Store     string `yaml:"store"`
 	Redis     struct {
 		Accept string `yaml:"accept"` // faults of the servers that the operator lives with, by name
@@ -110,7 +112,7 @@ type dutySettings struct {
 // variables are the settings that the environment may give.
 func (s *settings) variables() map[string]*string {
 	return map[string]*string{
-		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
+		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_DRAIN": &s.Drain, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_KEYSET_FILE": &s.KeysetFile, "LOOKOUT_KEYSET": &s.keyset,
 		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CANARY_PHONE": &s.Canary.Phone, "OTEL_EXPORTER_OTLP_ENDPOINT": &s.Traces.Endpoint, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
 		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
@@ -231,6 +233,9 @@ var weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", 
 
 var serviceID = regexp.MustCompile(`^[a-z][a-z0-9]{1,30}$`)
 
+// maxDrain leaves a stop time for what is under way.
+const maxDrain = 6 * time.Second
+
 // check finds every fault of the settings at once.
 func (s *settings) check() error {
 	var faults []error
@@ -242,6 +247,13 @@ func (s *settings) check() error {
 	}
 	if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" {
 		fault("public_url", "must be the address at which Twilio and people reach lookout, like https://lookout.example.nhs.uk")
+	}
+	if s.Drain != "" {
+		if d, err := time.ParseDuration(s.Drain); err != nil || d < 0 || d > maxDrain {
+			fault("drain", "must be a length of time like 4s, of %s at most: a stop ends within 10 seconds", maxDrain)
+		} else {
+			s.drains = d
+		}
 	}
 	_, err := s.vault()
 	faults = append(faults, s.checkStore(), err)

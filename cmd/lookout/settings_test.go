@@ -42,6 +42,7 @@ func TestSettings(t *testing.T) {
 func TestEveryFaultOfTheSettingsAtOnce(t *testing.T) {
 	_, err := loaded(t, `addr: here
 public_url: lookout.example.nhs.uk
+drain: 1m
 store: postgres://localhost
 api_tokn: marker-secret
 api_token: marker-short
@@ -64,7 +65,7 @@ service:
 	if err == nil {
 		t.Fatal("no fault was found")
 	}
-	for _, want := range []string{"lookout.yaml:4", "LOOKOUT_TWILIO_FORM", "addr:", "public_url:", "store:", "api_token:", "twilio.from:", "smtp.address:", "desk.second_factor:", "oidc.issuer:", "oidc.client_id:", "oidc.local:",
+	for _, want := range []string{"lookout.yaml:5", "LOOKOUT_TWILIO_FORM", "addr:", "public_url:", "drain:", "store:", "api_token:", "twilio.from:", "smtp.address:", "desk.second_factor:", "oidc.issuer:", "oidc.client_id:", "oidc.local:",
 		"service.id:", "service.nation:", "service.time_zone:", `service.hours: "moonday"`, "service.hours.tuesday:", "service.closed:", "service.send_until:",
 		"service.page_every:", "service.keep_years:", "service.duty[0]:", "service.duty[1]:", "service.duty[1].phone:", "service.duty[2].email:", "service.duty[3].email:"} {
 		if !strings.Contains(err.Error(), want) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
@@ -55,6 +56,16 @@ func TestTorture(t *testing.T) {
 		o := newOrdeal(t, binary, seed, 3)
 		o.play(rounds, (*ordeal).kill, (*ordeal).pause, (*ordeal).cut, (*ordeal).mute, (*ordeal).slow, (*ordeal).full, (*ordeal).powerCut, (*ordeal).failOver)
 	})
+	// A rolling restart, behind a proxy that asks /readyz, fails no request at all.
+	t.Run("RollingRestart", func(t *testing.T) {
+		t.Parallel()
+		o := newOrdeal(t, binary, seed, 2)
+		go o.askReady(t.Context())
+		o.play(min(rounds, 20), (*ordeal).renew, (*ordeal).renew)
+		if n := o.refused.Load(); n > 0 {
+			t.Errorf("%d requests found no process", n)
+		}
+	})
 }
 
 // host is one lookout process.
@@ -84,6 +95,8 @@ type ordeal struct {
 	turned time.Duration
 	turns  []turned
 	night  time.Duration // turned since the claims last ran out
+
+	refused atomic.Int64 // requests that the balancer could not bring to an end
 
 	mu       sync.Mutex
 	messages []*written
@@ -134,8 +147,13 @@ func newOrdeal(t *testing.T, binary string, seed uint64, n int) *ordeal {
 			r.SetURL(to)
 			r.Out.Host = r.In.Host
 		},
-		Transport:    &http.Transport{ResponseHeaderTimeout: 2 * time.Second, MaxIdleConnsPerHost: 32},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		Transport: &http.Transport{ResponseHeaderTimeout: 2 * time.Second, MaxIdleConnsPerHost: 32},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, _ error) {
+			if r.Context().Err() == nil { // else whoever asked has gone
+				o.refused.Add(1)
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
 	})
 	t.Cleanup(balancer.Close)
 	carrier.Product = balancer.URL
@@ -162,6 +180,7 @@ func newOrdeal(t *testing.T, binary string, seed uint64, n int) *ordeal {
 		h.url = "http://" + addr
 		err := os.WriteFile(h.settings, fmt.Appendf(nil, `
 addr: %s
+drain: 1s
 public_url: %s
 store: "%s"
 %s
@@ -329,6 +348,37 @@ func (o *ordeal) play(rounds int, faults ...func(*ordeal, *host)) {
 		}
 	}
 	o.check(pages)
+}
+
+// askReady leaves out who is not ready, as the proxy of compose.yaml does.
+func (o *ordeal) askReady(ctx context.Context) {
+	for ticker := time.Tick(100 * time.Millisecond); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker:
+			for _, h := range o.hosts {
+				h.resting.Store(!h.answers("/readyz"))
+			}
+		}
+	}
+}
+
+// renew stops each process as an operator does, and starts it again, one after the other.
+func (o *ordeal) renew(*host) {
+	for _, h := range o.hosts {
+		if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			o.Error(err)
+		}
+		<-h.ended
+		if h.fault != nil {
+			o.Errorf("a stop ended with %v:\n%s", h.fault, tail(h.log, &o.logged))
+		}
+		o.start(h)
+		if !eventually(o.T, func() bool { return !h.resting.Load() }) {
+			o.Error("nobody is led to a process that was started again")
+		}
+	}
 }
 
 // kill ends a process at once, and starts it again.
