@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,30 +149,10 @@ func (c *Chat) setCookie(w http.ResponseWriter, name, value string, lives time.D
 	http.SetCookie(w, cookie)
 }
 
-// from is the address that a request came from: of the last hop that is not one of
-// our own proxies.
-func (c *Chat) from(r *http.Request) string {
+// from is the address that a request came from.
+func from(r *http.Request) string {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && c.trusted(host); i-- {
-		if hop := strings.TrimSpace(hops[i]); hop != "" {
-			host = hop
-		}
-	}
 	return host
-}
-
-func (c *Chat) trusted(host string) bool {
-	at, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	for _, p := range c.Proxies {
-		if p.Contains(at.Unmap()) {
-			return true
-		}
-	}
-	return false
 }
 
 // allow bounds how often something may happen: burst at once, then one each every.
@@ -198,7 +177,7 @@ func (c *Chat) allow(key string, every time.Duration, burst int) bool {
 
 // mayTry bounds tries to get in: from an address, and with one link, code or number.
 func (c *Chat) mayTry(r *http.Request, what string) bool {
-	return c.allow("address:"+c.from(r), 6*time.Second, 30) && c.allow("try:"+hashed(what), time.Hour, maxTries)
+	return c.allow("address:"+from(r), 6*time.Second, 30) && c.allow("try:"+hashed(what), time.Hour, maxTries)
 }
 
 // open takes a link and her birth date. Whatever is wrong, the words are the same.
@@ -227,7 +206,7 @@ func (c *Chat) open(w http.ResponseWriter, r *http.Request) {
 	}
 	err = c.begin(w, r, session{Patient: link.Patient, Carer: link.Carer})
 	if err == nil && link.Carer != "" {
-		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "carer", Did: "open her messages", Patient: link.Patient, Ref: link.Carer, From: c.from(r)})
+		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "carer", Did: "open her messages", Patient: link.Patient, Ref: link.Carer, From: from(r)})
 	}
 	if err != nil {
 		c.fail(w, r, err)

@@ -197,7 +197,7 @@ func (c *Chat) held(w http.ResponseWriter, r *http.Request) {
 	}
 	moments, err := c.Bot.Thread(r.Context(), p.ID, 0, 0)
 	if err == nil {
-		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "patient", Did: "download her record", Patient: p.ID, From: c.from(r)})
+		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "patient", Did: "download her record", Patient: p.ID, From: from(r)})
 	}
 	if err != nil {
 		c.fail(w, r, err)

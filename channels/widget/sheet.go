@@ -25,7 +25,7 @@ func (c *Chat) sheet(w http.ResponseWriter, r *http.Request) {
 		s, err = c.Bot.Sheet(key, &her)
 	}
 	if err == nil {
-		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "patient", Did: "read sheet: " + key, Patient: p.ID, From: c.from(r)})
+		err = c.Bot.Audit(r.Context(), bot.AuditEntry{By: "patient", Did: "read sheet: " + key, Patient: p.ID, From: from(r)})
 	}
 	if err != nil {
 		c.fail(w, r, err)

@@ -22,7 +22,6 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -86,10 +85,9 @@ type Config struct {
 	Bot       Bot
 	Values    Values
 	PublicURL string
-	Origins   []string       // of the hospital's pages that may show the chat in a frame
-	Proxies   []netip.Prefix // of our own, whose word on where a request came from counts
-	VouchKey  string         // shared with a hospital's page that vouches for people; "": none does
-	Push      *Push          // nil: nobody is told of messages by web push
+	Origins   []string // of the hospital's pages that may show the chat in a frame
+	VouchKey  string   // shared with a hospital's page that vouches for people; "": none does
+	Push      *Push    // nil: nobody is told of messages by web push
 	// PhoneChannel is the bot's name of telephones, and ParseNumber reads a number as
 	// people write it.
 	PhoneChannel string
@@ -339,7 +337,7 @@ func (c *Chat) welcomeWith(w http.ResponseWriter, r *http.Request, status int, a
 // ask answers words of somebody of whom nothing is known. They are read, and kept
 // nowhere.
 func (c *Chat) ask(w http.ResponseWriter, r *http.Request) {
-	if !c.allow("ask:"+c.from(r), 6*time.Second, 10) {
+	if !c.allow("ask:"+from(r), 6*time.Second, 10) {
 		c.fail(w, r, bot.ErrUnavailable)
 		return
 	}

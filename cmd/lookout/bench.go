@@ -342,7 +342,8 @@ addr: %s
 store: %q
 api_token: %s
 twilio: {account_sid: %s, auth_token: %s, from: "+447700900001", api_url: %s, per_second: 100000}
-chat: {vouch_key: %q, trusted_proxies: [127.0.0.1]}
+chat: {vouch_key: %q}
+trusted_proxies: [127.0.0.1]
 service: {name: Anytown breast nurses, nurse_line: 01632 960 001}
 `, addr, store, benchToken, benchSID, benchAuth, twilio.URL, benchKey), 0o600)
 	if err != nil {

@@ -176,7 +176,7 @@ func (p *process) routes(now func() time.Time) error {
 	pages.Register(p.mux) // /desk/…, /assets/…, /pledge
 	p.desk = pages
 	chat, err := widget.New(widget.Config{Bot: p.bot, Values: p.store, PublicURL: p.settings.PublicURL,
-		Origins: p.settings.Chat.Origins, Proxies: p.settings.Chat.proxies(), VouchKey: p.settings.Chat.VouchKey, Push: p.push, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
+		Origins: p.settings.Chat.Origins, VouchKey: p.settings.Chat.VouchKey, Push: p.push, PhoneChannel: sms.Channel, ParseNumber: sms.ParseNumber, Now: now, Log: p.log, Stopping: p.stopping})
 	if err != nil {
 		return err
 	}
@@ -372,7 +372,8 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	server := &http.Server{Handler: p.ending(guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux)))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	own, _ := parseProxies(p.settings.TrustedProxies) // check has found them sound
+	server := &http.Server{Handler: own.seen(p.ending(guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux))))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
 	server.RegisterOnShutdown(func() { close(p.stopping) })

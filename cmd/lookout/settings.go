@@ -29,8 +29,10 @@ type settings struct {
 	PublicURL string `yaml:"public_url"`
 	Drain     string `yaml:"drain"` // how long a stop still answers, for a proxy to turn elsewhere; "": it does not
 	drains    time.Duration
-	Store     string `yaml:"store"`
-	Redis     struct {
+	// TrustedProxies are the operator's own, whose word on where a request came from counts.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+	Store          string   `yaml:"store"`
+	Redis          struct {
 		Accept string `yaml:"accept"` // faults of the servers that the operator lives with, by name
 		Copies string `yaml:"copies"` // replicas that must have a change before it counts
 	} `yaml:"redis"`
@@ -255,6 +257,8 @@ func (s *settings) check() error {
 			s.drains = d
 		}
 	}
+	_, unclear := parseProxies(s.TrustedProxies)
+	faults = append(faults, unclear...)
 	_, err := s.vault()
 	faults = append(faults, s.checkStore(), err)
 	t := &s.Twilio

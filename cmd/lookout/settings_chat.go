@@ -4,18 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
-	"net/netip"
 	"net/url"
 	"strings"
 )
 
 // chatSettings are those of the web chat.
 type chatSettings struct {
-	Origins        []string `yaml:"origins"`
-	TrustedProxies []string `yaml:"trusted_proxies"`
-	VouchKey       string   `yaml:"vouch_key"`
-	PushContact    string   `yaml:"push_contact"`  // "": no web push
-	PushServices   []string `yaml:"push_services"` // beside those of the browsers
+	Origins      []string `yaml:"origins"`
+	VouchKey     string   `yaml:"vouch_key"`
+	PushContact  string   `yaml:"push_contact"`  // "": no web push
+	PushServices []string `yaml:"push_services"` // beside those of the browsers
 }
 
 func (c *chatSettings) check() error {
@@ -25,11 +23,6 @@ func (c *chatSettings) check() error {
 		local := err == nil && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1")
 		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != text || (u.Scheme != "https" && !(u.Scheme == "http" && local)) {
 			faults = append(faults, fmt.Errorf("chat.origins: %q is not an origin like https://www.anytown.nhs.uk: https, a host, and nothing behind it", text))
-		}
-	}
-	for _, text := range c.TrustedProxies {
-		if _, err := parseProxy(text); err != nil {
-			faults = append(faults, fmt.Errorf("chat.trusted_proxies: %q is not an address like 10.0.0.1 or a net like 10.0.0.0/8", text))
 		}
 	}
 	if c.VouchKey != "" && len(c.VouchKey) < 32 {
@@ -49,22 +42,4 @@ func (c *chatSettings) check() error {
 		}
 	}
 	return errors.Join(faults...)
-}
-
-// proxies are the trusted ones; check has found them sound.
-func (c *chatSettings) proxies() []netip.Prefix {
-	var out []netip.Prefix
-	for _, text := range c.TrustedProxies {
-		if p, err := parseProxy(text); err == nil {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func parseProxy(text string) (netip.Prefix, error) {
-	if at, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(at, at.BitLen()), nil
-	}
-	return netip.ParsePrefix(text)
 }

@@ -61,7 +61,7 @@ func TestChatSoak(t *testing.T) {
 	idle, chatting, says := sized(t, "SOAK_IDLE", 64), sized(t, "SOAK_CHATTING", 8), sized(t, "SOAK_SAYS", 6)
 	restarts := sized(t, "SOAK_RESTARTS", 1)
 	store := "sqlite:" + filepath.Join(t.TempDir(), "lookout.db")
-	behind := func(s *settings) { s.Chat.TrustedProxies = []string{"127.0.0.1"} }
+	behind := func(s *settings) { s.TrustedProxies = []string{"127.0.0.1"} }
 	w := newWorldOn(t, store, behind)
 	const pages = 8 // of one idle person
 	people := make([]string, chatting+(idle+pages-1)/pages)
