@@ -94,7 +94,7 @@ func (s *Store) enterNextSaid(ctx context.Context) (int, error) {
 		}
 		entries, err := vault.Decode[[]bot.Entry](s.vault, vault.EntryPlace(l.patient), text)
 		if err != nil {
-			return l, err
+			return l, nil // a damaged line is told of where her record is read: here it must not end everybody's search
 		}
 		l.marks, err = s.saidMarks(service, entries)
 		return l, err

@@ -192,6 +192,23 @@ func TestUpgradeOfTheWords(t *testing.T) {
 	}
 }
 
+// A line of one person's journal that is damaged keeps nobody else from being found.
+func TestADamagedLineIsPassedOver(t *testing.T) {
+	s := open(t)
+	for n, text := range []string{"my hip", "spoiled", "her hip"} {
+		rec := bot.Record{Patient: bot.Patient{ID: fmt.Sprintf("a-p%d", n), Service: "a"}}
+		if err := s.Commit(t.Context(), bot.Change{Record: rec, Entries: []bot.Entry{{At: time.Now(), Kind: bot.EntryIn, By: "patient", Text: text}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.write.Exec("UPDATE journal SET entries = 'damaged' WHERE patient = (SELECT n FROM patients WHERE id = 'a-p1') OR patient = 'a-p1'"); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := s.Said(t.Context(), "a", []string{"hip"}, 10); err != nil || len(ids) != 2 {
+		t.Errorf("found %v, %v, want the two others", ids, err)
+	}
+}
+
 // A full disk refuses the change whole, says that the store is unavailable, and
 // the store goes on when there is room again.
 func TestFullDisk(t *testing.T) {
