@@ -34,7 +34,7 @@ func (b *Bot) User(ctx context.Context, email string) (User, error) {
 func (b *Bot) PutUser(ctx context.Context, u User) error {
 	u.Email = strings.ToLower(strings.TrimSpace(u.Email))
 	if u.Email == "" || !strings.Contains(u.Email, "@") {
-		return &FieldError{"email", "is not an e-mail address"}
+		return &FieldError{"email", "is not an e-mail address like ann@example.nhs.uk"}
 	}
 	switch u.Role {
 	case Nurse, Lead, Admin, Auditor:

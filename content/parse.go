@@ -330,12 +330,13 @@ type nationsFile struct {
 func (c *checker) service(files map[string][]byte) serviceFiles {
 	s := serviceFiles{concerns: make(map[string]*Concern), concernOf: make(map[string]string)}
 	var concerns concernsFile
-	for file, into := range map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations, "service/referral.yaml": &s.referral, "service/summary.yaml": &s.sheets} {
+	into := map[string]any{"service/concerns.yaml": &concerns, "service/desk.yaml": &s.desk, "service/nations.yaml": &s.nations, "service/referral.yaml": &s.referral, "service/summary.yaml": &s.sheets}
+	for _, file := range sortedKeys(into) { // so that faults are told in the same order each time
 		if files[file] == nil {
 			c.fault(file, 1, "the file is missing")
 			continue
 		}
-		c.decode(file, files[file], into)
+		c.decode(file, files[file], into[file])
 	}
 	for i := range concerns.Concerns {
 		x := &concerns.Concerns[i]

@@ -79,7 +79,7 @@ func ReadScript(file, text string) (*Script, error) {
 			sort := sortOf(one, was)
 			switch {
 			case sort == "":
-				fault(line, "line", fmt.Sprintf("%q is nothing that a talk has", one), "begin what she writes with `> `, and what lookout says with `lookout: `; go test ./cmd/lookout -run TestConversations -update writes what lookout says and does")
+				fault(line, "line", fmt.Sprintf("%q is nothing that a talk has", one), "begin what she writes with `> `, and what lookout says with `lookout: `; lookout flows check --update writes what lookout says and does")
 			case sort == "#" && was != "#":
 				fault(line, "line", "a remark stands in the middle of a talk", "put it above the talk")
 			case strings.HasPrefix(one, "> :") && !commandForm.MatchString(one):
@@ -147,7 +147,7 @@ func (s *Script) Otherwise(pack *content.Pack, took func(way string)) (flows.Fau
 		if err != nil {
 			return nil, err
 		}
-		fault := flows.Fault{Code: "otherwise", File: s.File, Col: 1, Mend: "mend the content; or, if it is right so, write it anew: go test ./cmd/lookout -run TestConversations -update"}
+		fault := flows.Fault{Code: "otherwise", File: s.File, Col: 1, Mend: "mend the content; or, if it is right so, write it anew: lookout flows check --update"}
 		is, stands := strings.Split(played.Words, "\n"), strings.Split(was, "\n")
 		n := 0
 		for n < min(len(is), len(stands)) && is[n] == stands[n] {
@@ -166,6 +166,18 @@ func (s *Script) Otherwise(pack *content.Pack, took func(way string)) (flows.Fau
 		faults = append(faults, fault)
 	}
 	return faults, nil
+}
+
+// Update makes the talks what they are on a pack.
+func (s *Script) Update(pack *content.Pack) error {
+	for i, was := range s.Talks {
+		played, err := s.Play(pack, was, nil)
+		if err != nil {
+			return err
+		}
+		s.Talks[i] = played.Words
+	}
+	return nil
 }
 
 // String is the file with talks as they are now.

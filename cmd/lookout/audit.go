@@ -24,7 +24,7 @@ func (*auditVerifyCmd) Help() string {
 
 // Run verifies the audit; lookout may be serving at the same time.
 func (c *auditVerifyCmd) Run(e *env) error {
-	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+	return withBot(e, c.Settings, mustExist, func(ctx context.Context, b *bot.Bot) error {
 		state, err := b.VerifyAudit(ctx, c.Hash)
 		if err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"lookout/bot"
@@ -33,18 +32,19 @@ has the name of the file. Keep it on another machine, and the keyset in a third 
 // Run writes a backup.
 func (c *backupCmd) Run(e *env) (err error) {
 	s, err := loadSettings(c.Settings, e)
+	if err != nil {
+		return err
+	}
 	s.defaults()
-	if err = errors.Join(err, s.checkStore()); err != nil {
+	if err := s.checkStore(); err != nil {
 		return err
 	}
 	keys, err := s.keysOfBackups()
 	if err != nil {
 		return err
 	}
-	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
-		if _, err := os.Stat(path); err != nil {
-			return err
-		}
+	if err := s.storeIsThere(); err != nil {
+		return err
 	}
 	if _, err := os.Stat(c.File); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is there already, or cannot be looked at: choose another name (%v)", c.File, err)
@@ -134,8 +134,11 @@ Start lookout after that. What was cut short goes on when the command is given a
 // Run fills a store from a backup, or reads one through.
 func (c *restoreCmd) Run(e *env) (err error) {
 	s, err := loadSettings(c.Settings, e)
+	if err != nil {
+		return err
+	}
 	s.defaults()
-	if err = errors.Join(err, s.checkStore()); err != nil {
+	if err := s.checkStore(); err != nil {
 		return err
 	}
 	keys, err := s.keysOfBackups()

@@ -556,7 +556,7 @@ func (b *bench) sockets(string) (func(int64) error, func(), error) {
 func (b *bench) desk(settings string) (func(int64) error, func(), error) {
 	done := func() {}
 	link := ""
-	err := withBot(b.env, settings, func(ctx context.Context, lookout *bot.Bot) (err error) {
+	err := withBot(b.env, settings, mustExist, func(ctx context.Context, lookout *bot.Bot) (err error) {
 		link, err = lookout.Invite(ctx, bot.User{Email: "bench@example.nhs.uk", Name: "Bench", Role: bot.Nurse})
 		return err
 	})

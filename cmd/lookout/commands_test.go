@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,10 +71,54 @@ func TestFlowsCommands(t *testing.T) {
 }
 
 func TestMistypedCommandsSayWhatToDo(t *testing.T) {
-	for _, args := range [][]string{{"serv"}, {"serve", "--unsined"}, {"flows", "try", "nothing"}, {"users", "add", "ann@example.org"}, {"flows", "check", "/nowhere"}, {"serve", "--settings", "/nowhere.yaml"}} {
-		if _, err := lookout(t, "", args...); err == nil {
-			t.Errorf("%v: no error", args)
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
 		}
+		return path
+	}
+	nowhere := write("nowhere.yaml", "store: sqlite:"+filepath.Join(dir, "gone.db"))
+	misspelt := write("misspelt.yaml", "stor: sqlite:marker\nservice: {keep_years: marker}\n")
+	broken := write("broken.yaml", "addr: [\n")
+	for _, c := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"serv"}, []string{"serve", "Try: lookout --help"}},
+		{[]string{"serve", "--unsined"}, []string{"--unsigned", "Try: lookout serve --help"}},
+		{[]string{"serve", "--settings"}, []string{"--settings: needs a value", "Try: lookout serve --help"}},
+		{[]string{"users", "add", "ann@example.org"}, []string{"--role", "Try: lookout users add --help"}},
+		{[]string{"flows", "try", "nothing"}, []string{"check-in"}},
+		{[]string{"flows", "check", "/nowhere"}, []string{"/nowhere is not a folder", "lookout content copy"}},
+		{[]string{"content", "serve", "/nowhere"}, []string{"/nowhere is not a folder", "lookout content copy"}},
+		{[]string{"triage", "say", "--content", "/nowhere", "my legs have gone weak"}, []string{"/nowhere is not a folder"}},
+		{[]string{"serve", "--settings", "/nowhere.yaml"}, []string{"--settings", "/nowhere.yaml", "docs/settings.md"}},
+		{[]string{"serve", "--settings", broken}, []string{"broken.yaml:", "is not YAML"}},
+		{[]string{"serve", "--settings", misspelt}, []string{"misspelt.yaml:1: stor: there is no such setting", "misspelt.yaml:2: the value is of another kind", "docs/settings.md"}},
+		{[]string{"audit", "verify", "--settings", nowhere}, []string{"gone.db is not there yet"}},
+		{[]string{"patients", "plan", "anytown-p1", "--settings", nowhere}, []string{"gone.db is not there yet"}},
+	} {
+		out, err := lookout(t, "", c.args...)
+		if err == nil || out != "" {
+			t.Errorf("%v: no error (%v), or something was told as if there were none: %s", c.args, err, out)
+			continue
+		}
+		var told strings.Builder
+		exitCode(err, &told)
+		for _, says := range c.says {
+			if !strings.Contains(told.String(), says) {
+				t.Errorf("%v: the error lacks %q: %s", c.args, says, &told)
+			}
+		}
+		// What cannot be read is the one fault: the rest would be untrue. A value may be a secret.
+		if strings.Contains(told.String(), "marker") || slices.Contains(c.args, broken) && strings.Contains(told.String(), "twilio") {
+			t.Errorf("%v: it says too much: %s", c.args, &told)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "gone.db")); err == nil {
+		t.Error("a command that only looks has made a store")
 	}
 	for _, args := range [][]string{{"--help"}, {"serve", "--help"}, {"triage", "--help"}, {"triage", "eval", "--help"}, {"triage", "train", "--help"}, {"users", "add", "--help"}, {"demo", "--help"}, {"doctor", "--help"}, {"flows", "try", "--help"}} {
 		out, err := lookout(t, "", args...)

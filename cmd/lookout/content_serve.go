@@ -34,7 +34,7 @@ func (c *contentServeCmd) Run(e *env) error {
 		return fmt.Errorf("--addr: %q is no address of this machine alone: write it like 127.0.0.1:8090", c.Addr)
 	}
 	if c.Dir != "" && c.Dir != embeddedPlace {
-		if _, err := os.Stat(c.Dir); err != nil {
+		if _, err := contentFolder(c.Dir); err != nil {
 			return err
 		}
 	}

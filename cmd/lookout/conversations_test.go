@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,10 +13,9 @@ import (
 	"lookout/content"
 )
 
-var update = flag.Bool("update", false, "write what conversations are now into their files; read the difference before you commit it")
-
 // Every conversation goes as its file says, and together they go every way of
-// every flow that is shipped.
+// every flow that is shipped. `go run ./cmd/lookout flows check --update content` writes
+// how they go now.
 func TestConversations(t *testing.T) {
 	pack, err := content.Shipped()
 	if err != nil {
@@ -48,13 +46,6 @@ func TestConversations(t *testing.T) {
 				t.Errorf("%s: a talk is still open at its end:\n%s", file, played.Words)
 			}
 			now = append(now, played.Words)
-		}
-		if *update {
-			c.Talks = now
-			if err := os.WriteFile(file, []byte(c.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			continue
 		}
 		for _, fault := range c.Check(pack) {
 			t.Error(fault)

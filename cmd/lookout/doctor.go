@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,6 +42,10 @@ func (c *doctorCmd) Run(e *env) error {
 		}
 	}
 	s, err := loadSettings(c.Settings, e)
+	if s == nil {
+		report("settings", err, "")
+		return errors.New("nothing else was checked: what is wrong depends on the settings")
+	}
 	s.defaults()
 	report("settings", errors.Join(err, s.check()), c.Settings+" and the environment")
 	pack, err := s.pack()
@@ -65,7 +68,7 @@ func (c *doctorCmd) Run(e *env) error {
 		}
 	}
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
-		store, err := storeAnswers(e, s, path)
+		store, err := storeAnswers(e, s)
 		report("store", err, path)
 		if err == nil {
 			report("keys", s.keysRight(store), encryptionWished(s, store))
@@ -115,9 +118,9 @@ func (*doctorCmd) twilio(ctx context.Context, s *settings) error {
 }
 
 // storeAnswers opens the store that is there, and closes it again; the doctor makes none.
-func storeAnswers(e *env, s *settings, path string) (keptStore, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not there yet: lookout serve or lookout users add makes it; if it was there before, look for the disk or the volume", path)
+func storeAnswers(e *env, s *settings) (keptStore, error) {
+	if err := s.storeIsThere(); err != nil {
+		return nil, err
 	}
 	store, err := openStore(e.ctx, s, slog.New(slog.DiscardHandler), e.now)
 	if err != nil {

@@ -84,8 +84,8 @@ var figuresPage = template.Must(template.New("figures").Funcs(template.FuncMap{
 }).Parse(figuresHTML))
 
 type triageDiffCmd struct {
-	Old   string   `arg:"" help:"The content folder as it was." type:"existingdir"`
-	New   string   `arg:"" help:"The content folder as it is now." type:"existingdir"`
+	Old   string   `arg:"" help:"The content folder as it was, or \"embedded\" for that which comes with lookout."`
+	New   string   `arg:"" help:"The content folder as it is now."`
 	Files []string `arg:"" help:"Files of labelled messages, one JSON object a line." type:"existingfile"`
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -22,7 +23,8 @@ type flowsCmd struct {
 }
 
 type flowsCheckCmd struct {
-	Dir string `arg:"" optional:"" help:"The content folder; the embedded pack when not given."`
+	Dir    string `arg:"" optional:"" help:"The content folder; the embedded pack when not given."`
+	Update bool   `help:"Write into the talks of the folder how they go now. Read the difference before you keep it."`
 }
 
 // Help is shown by lookout flows check --help.
@@ -55,6 +57,8 @@ func (c *flowsCheckCmd) recordings(e *env, pack *content.Pack) error {
 	from := content.Embedded()
 	if c.Dir != "" {
 		from = os.DirFS(c.Dir)
+	} else if c.Update {
+		return errors.New("--update: name the content folder whose talks are to be written")
 	}
 	if !rehearsal.Has(from) {
 		return nil
@@ -68,6 +72,18 @@ func (c *flowsCheckCmd) recordings(e *env, pack *content.Pack) error {
 		if missing := s.Check(pack); len(missing) > 0 {
 			faults = append(faults, missing...)
 			continue
+		}
+		if c.Update {
+			was := s.String()
+			if err := s.Update(pack); err != nil {
+				return err
+			}
+			if now := s.String(); now != was {
+				if err := os.WriteFile(filepath.Join(c.Dir, filepath.FromSlash(s.File)), []byte(now), 0o644); err != nil {
+					return err
+				}
+				fmt.Fprintf(e.out, "%s is written anew.\n", s.File)
+			}
 		}
 		otherwise, err := s.Otherwise(pack, nil)
 		if err != nil {

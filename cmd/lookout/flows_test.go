@@ -45,6 +45,37 @@ func TestFlowsCheckSaysWhereAndHowToMend(t *testing.T) {
 	}
 }
 
+// A talk that goes otherwise than it stands is a fault, until --update writes it anew: as
+// it goes now, and not a byte else.
+func TestFlowsCheckUpdatesTalks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, content.Embedded()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "talks", "tired.txt")
+	shipped, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(shipped, []byte("lookout: Thank you"), []byte("lookout: Thanks"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lookout(t, "", "flows", "check", dir); err == nil || !strings.Contains(err.Error(), "talks/tired.txt:") || !strings.Contains(err.Error(), "--update") {
+		t.Errorf("a talk that goes otherwise: %v", err)
+	}
+	out, err := lookout(t, "", "flows", "check", "--update", dir)
+	if err != nil || strings.Count(out, "is written anew") != 1 {
+		t.Errorf("--update: %v\n%s", err, out)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, shipped) {
+		t.Errorf("the talk is not as it goes now: %v\n%s", err, now)
+	}
+	if _, err := lookout(t, "", "flows", "check", "--update"); err == nil {
+		t.Error("--update took the embedded pack, which cannot be written")
+	}
+}
+
 // The report says how many ways of each flow are walked, and names with file and line a
 // way that nobody has walked. (That the shipped talks walk all is held by TestConversations.)
 func TestFlowsCoverage(t *testing.T) {

@@ -106,7 +106,7 @@ func (c *patientsImportCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+	return withBot(e, c.Settings, mayBeMade, func(ctx context.Context, b *bot.Bot) error {
 		rows, faults := readPatients(b, data)
 		fresh, known, err := unknown(ctx, b, rows, &faults)
 		if err != nil {
@@ -117,7 +117,7 @@ func (c *patientsImportCmd) Run(e *env) error {
 			for _, f := range faults {
 				fmt.Fprintf(e.err, "%s:%d: %s: %s\n", c.File, f.line, f.field, f.problem)
 			}
-			return fmt.Errorf("%d faults in %s: nobody was enrolled", len(faults), c.File)
+			return fmt.Errorf("%s: nobody was enrolled: mend what is said above (%d in all), and run it again", c.File, len(faults))
 		}
 		if c.Check {
 			fmt.Fprintf(e.out, "No faults: %d would be enrolled, %d are on record already\n", len(fresh), known)

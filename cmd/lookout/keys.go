@@ -225,12 +225,14 @@ already is encrypted anew with the newest key, while lookout serves. What was cu
 // Run encrypts the store of the settings.
 func (c *keysReencryptCmd) Run(e *env) (err error) {
 	s, err := loadSettings(c.Settings, e)
-	s.defaults()
-	if err = errors.Join(err, s.checkStore()); err != nil {
+	if err != nil {
 		return err
 	}
-	path, isFile := strings.CutPrefix(s.Store, "sqlite:")
-	if _, err := os.Stat(path); isFile && err != nil {
+	s.defaults()
+	if err := s.checkStore(); err != nil {
+		return err
+	}
+	if err := s.storeIsThere(); err != nil {
 		return err
 	}
 	store, err := openStoreTo(e.ctx, s, slog.New(slog.NewTextHandler(e.err, nil)), e.now, true)
@@ -247,6 +249,7 @@ func (c *keysReencryptCmd) Run(e *env) (err error) {
 		return fmt.Errorf("%w\nit is not finished: give the command again", err)
 	}
 	fmt.Fprintf(e.out, "Encrypted anew: %d of %d people, %d values, %d audit entries. Now %s.\n", done.People, done.Looked, done.Values, done.Audit, encryption(store))
+	path, isFile := strings.CutPrefix(s.Store, "sqlite:")
 	if old, _ := filepath.Glob(path + ".before-*"); isFile && len(old) > 0 {
 		if err := clearCopies(old); err != nil {
 			fmt.Fprintln(e.out, "But "+err.Error())

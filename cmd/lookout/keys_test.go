@@ -51,7 +51,7 @@ func TestKeys(t *testing.T) {
 	doctor := func() (string, error) { // what it says of it
 		t.Helper()
 		s := &settings{Store: "sqlite:" + path, KeysetFile: keyset}
-		store, err := storeAnswers(&env{ctx: t.Context(), now: time.Now}, s, path)
+		store, err := storeAnswers(&env{ctx: t.Context(), now: time.Now}, s)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 
@@ -54,6 +55,18 @@ func main() {
 	os.Exit(exitCode(run(&env{ctx, os.Stdin, os.Stdout, os.Stderr, os.Environ(), wallClock()}, os.Args[1:]), os.Stderr))
 }
 
+// noValue is how kong says that a flag stands last, without its value.
+var noValue = regexp.MustCompile(`expected \S+ value but got "EOL" \(<EOL>\)`)
+
+// defaultShown is the help of a flag with its default, which kong leaves out where a
+// placeholder says what the value is.
+func defaultShown(v *kong.Value) string {
+	if v.Tag.PlaceHolder == "" || v.Default == "" {
+		return v.Help
+	}
+	return v.Help + " Default: " + v.Default + "."
+}
+
 // exitCode reports an error and gives the code to leave with: 0 only on success.
 func exitCode(err error, to io.Writer) int {
 	if err == nil {
@@ -61,7 +74,11 @@ func exitCode(err error, to io.Writer) int {
 	}
 	var parse *kong.ParseError
 	if errors.As(err, &parse) {
-		fmt.Fprintf(to, "lookout: %v\nTry: lookout --help\n", err)
+		command := "lookout"
+		if node := parse.Context.Selected(); node != nil {
+			command = node.FullPath()
+		}
+		fmt.Fprintf(to, "lookout: %s\nTry: %s --help\n", noValue.ReplaceAllString(err.Error(), "needs a value"), command)
 		return 2
 	}
 	fmt.Fprintf(to, "lookout: %v\n", err)
@@ -76,8 +93,8 @@ func run(e *env, args []string) (err error) {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("lookout"),
 		kong.Description("Looks out for people after primary breast cancer: check-ins by text, every reply read, the worrying ones in their nurse's queue."),
-		kong.Writers(e.out, e.err), kong.Bind(e), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(e.out, e.err), kong.Bind(e),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(defaultShown),
 		kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
 		return err

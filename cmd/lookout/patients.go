@@ -39,7 +39,7 @@ func (c *patientsPlanCmd) Run(e *env) error {
 	if c.Days < 1 || c.Days > 3660 {
 		return errors.New("--days: must be from 1 to 3660")
 	}
-	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error { return c.print(e, b) })
+	return withBot(e, c.Settings, mustExist, func(_ context.Context, b *bot.Bot) error { return c.print(e, b) })
 }
 
 func (c *patientsPlanCmd) print(e *env, b *bot.Bot) error {
@@ -119,7 +119,7 @@ func (c *patientsCostCmd) Run(e *env) error {
 		return err
 	}
 	s.defaults()
-	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+	return withBot(e, c.Settings, mustExist, func(ctx context.Context, b *bot.Bot) error {
 		month := e.now().In(b.Service().Location)
 		if c.Month != "" {
 			if month, err = time.ParseInLocation("2006-01", c.Month, b.Service().Location); err != nil {
@@ -159,7 +159,7 @@ func (*patientsWishesCmd) Help() string {
 
 // Run shows her wishes; it sets those that were given.
 func (c *patientsWishesCmd) Run(e *env) error {
-	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error { return c.set(e, b) })
+	return withBot(e, c.Settings, mustExist, func(_ context.Context, b *bot.Bot) error { return c.set(e, b) })
 }
 
 func (c *patientsWishesCmd) set(e *env, b *bot.Bot) error {
@@ -247,7 +247,7 @@ func (*patientsDatesCmd) Help() string {
 
 // Run shows her dates; it sets those that were given.
 func (c *patientsDatesCmd) Run(e *env) error {
-	return withBot(e, c.Settings, func(_ context.Context, b *bot.Bot) error {
+	return withBot(e, c.Settings, mustExist, func(_ context.Context, b *bot.Bot) error {
 		was, err := b.DatesOf(e.ctx, c.ID)
 		if err != nil {
 			return patientError(err, c.ID)

@@ -38,7 +38,7 @@ service:
 	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
 	e := &env{ctx: t.Context(), now: func() time.Time { return now }}
 	var p bot.Patient
-	err := withBot(e, file, func(ctx context.Context, b *bot.Bot) (err error) {
+	err := withBot(e, file, mayBeMade, func(ctx context.Context, b *bot.Bot) (err error) {
 		p, err = b.Enrol(ctx, bot.Enrolment{GivenName: "Mary", FamilyName: "Okafor", BirthDate: "1961-04-30", Phone: "+447700900101", TreatmentEnded: "2026-11-29", ConsentSMS: true,
 			Profile: bot.Profile{Surgery: "2026-04-14", LastMammogram: "2026-05-30"}}, "Ann")
 		return err

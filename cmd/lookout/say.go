@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +15,7 @@ type sayCmd struct {
 	Ask     string      `help:"The question that it answers." placeholder:"QUESTION"`
 	Kind    triage.Kind `help:"The kind of that question: yes_no, scale, choice or text." default:"text" enum:"yes_no,scale,choice,text"`
 	Content string      `help:"A content folder; the embedded pack when not given." placeholder:"DIR"`
-	Before  string      `help:"Another content folder: how it read the same." placeholder:"DIR"`
+	Before  string      `help:"Another content folder, or \"embedded\" for that which comes with lookout: how it reads the same." placeholder:"DIR"`
 }
 
 // Help is shown by lookout triage say --help.
@@ -24,7 +23,7 @@ func (*sayCmd) Help() string {
 	return `Examples:
   lookout triage say "my legs have gone weak"
   lookout triage say --ask "Any new lumps?" --kind yes_no "yes, since Easter"
-  lookout triage say --content changed --before content "a wording that you added"
+  lookout triage say --content ./content --before embedded "a wording that you added"
 
 Shows the level, what was found in which context and by which wording, and what raised it. What you type is kept nowhere by lookout.`
 }
@@ -32,8 +31,11 @@ Shows the level, what was found in which context and by which wording, and what 
 // Run reads the words with one content, or with two.
 func (c *sayCmd) Run(e *env) error {
 	now, err := c.read(c.Content)
-	if err != nil || c.Before == "" {
-		return cmp.Or(err, now.show(e.out))
+	if err != nil {
+		return err
+	}
+	if c.Before == "" {
+		return now.show(e.out)
 	}
 	before, err := c.read(c.Before)
 	if err != nil {

@@ -68,6 +68,9 @@ func (c *serveCmd) Run(e *env) error {
 // load reads and checks everything, and reports all faults at once.
 func (c *serveCmd) load(e *env) (*settings, *content.Pack, *bot.Service, error) {
 	s, err := loadSettings(c.Settings, e)
+	if s == nil {
+		return nil, nil, nil, err
+	}
 	s.defaults()
 	faults := []error{err, s.check()}
 	pack, err := s.pack()

@@ -126,25 +126,29 @@ func (s *settings) variables() map[string]*string {
 }
 
 // loadSettings reads the file (none: only the environment and what follows from
-// it) and the environment. A misspelt setting is an error.
+// it) and the environment. A misspelt setting is an error. A file that cannot be read
+// gives no settings at all: whatever else was said of them would be untrue.
 func loadSettings(path string, e *env) (*settings, error) {
 	s := &settings{}
 	var faults []error
 	data, err := os.ReadFile(path)
 	switch {
 	case err == nil:
-		if err := yaml.Load(data, s, yaml.WithKnownFields()); err != nil {
-			var many *yaml.LoadErrors
-			if errors.As(err, &many) {
-				for _, e := range many.Errors {
-					faults = append(faults, fmt.Errorf("%s:%d: %s", path, e.Mark.Line, e.Message))
-				}
-			} else {
-				faults = append(faults, fmt.Errorf("%s: %w", path, err))
+		err := yaml.Load(data, s, yaml.WithKnownFields())
+		var many *yaml.LoadErrors
+		var one *yaml.LoadError
+		switch {
+		case errors.As(err, &many):
+			for _, e := range many.Errors {
+				faults = append(faults, fmt.Errorf("%s:%d: %s", path, e.Mark.Line, settingsFault(e.Message)))
 			}
+		case errors.As(err, &one):
+			return nil, fmt.Errorf("%s:%d: is not YAML (%s): check the indents, the quotes and the brackets up to here", path, one.Mark.Line, one.Message)
+		case err != nil:
+			return nil, fmt.Errorf("%s: is not YAML: %w", path, err)
 		}
 	case !errors.Is(err, os.ErrNotExist) || path != defaultSettings:
-		faults = append(faults, fmt.Errorf("settings: %w", err))
+		return nil, fmt.Errorf("--settings: %w: docs/settings.md shows what to write into it", err)
 	}
 	variables := s.variables()
 	for _, line := range e.environ {
@@ -160,6 +164,20 @@ func loadSettings(path string, e *env) (*settings, error) {
 }
 
 const defaultSettings = "lookout.yaml"
+
+var noSuchSetting = regexp.MustCompile(`^field (.+) not found in type`)
+
+// settingsFault says in an operator's words what the parser found, and repeats no
+// value, which may be a secret.
+func settingsFault(message string) string {
+	if m := noSuchSetting.FindStringSubmatch(message); m != nil {
+		return m[1] + ": there is no such setting here: docs/settings.md lists them"
+	}
+	if strings.HasPrefix(message, "cannot construct") {
+		return "the value is of another kind than this setting takes: docs/settings.md shows how it is written"
+	}
+	return message
+}
 
 // What texts say where a service has not said it: true anywhere, and no help.
 const (
@@ -485,9 +503,9 @@ func (s *settings) pack() (*content.Pack, error) {
 	return content.Load(folder)
 }
 
-// lexiconOf loads the lexicon of a content folder, "" for the embedded pack.
+// lexiconOf loads the lexicon of a content folder, or of the embedded pack.
 func lexiconOf(name string) (*triage.Lexicon, error) {
-	if name == "" {
+	if name == "" || name == embeddedPlace {
 		return content.LoadLexicon(content.Embedded())
 	}
 	folder, err := contentFolder(name)
@@ -499,7 +517,7 @@ func lexiconOf(name string) (*triage.Lexicon, error) {
 
 func contentFolder(name string) (fs.FS, error) {
 	if info, err := os.Stat(name); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("content: %s is not a folder", name)
+		return nil, fmt.Errorf("content: %s is not a folder: lookout content copy makes one of the content that comes with lookout", name)
 	}
 	return os.DirFS(name), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,16 @@ import (
 // openStore opens the store that the settings name, with their keyset.
 func openStore(ctx context.Context, s *settings, log *slog.Logger, now func() time.Time) (keptStore, error) {
 	return openStoreTo(ctx, s, log, now, false)
+}
+
+// storeIsThere refuses a file that would be made by opening it: an empty store proves
+// nothing to whoever asks about the one that has gone.
+func (s *settings) storeIsThere() error {
+	path, isFile := strings.CutPrefix(s.Store, "sqlite:")
+	if _, err := os.Stat(path); isFile && errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s is not there yet: lookout serve or lookout users add makes it; if it was there before, look for the disk or the volume", path)
+	}
+	return nil
 }
 
 // keptStore is a store of either kind.

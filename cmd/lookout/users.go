@@ -28,7 +28,7 @@ func (*usersAddCmd) Help() string {
 
 // Run invites a user; lookout may be serving at the same time.
 func (c *usersAddCmd) Run(e *env) (err error) {
-	return withBot(e, c.Settings, func(ctx context.Context, b *bot.Bot) error {
+	return withBot(e, c.Settings, mayBeMade, func(ctx context.Context, b *bot.Bot) error {
 		name := c.Name
 		if name == "" {
 			name, _, _ = strings.Cut(c.Email, "@")
@@ -50,12 +50,24 @@ func (c *usersAddCmd) Run(e *env) (err error) {
 	})
 }
 
+// Whether a command may begin a store. One that only looks must not: it would say of a
+// new, empty file that all is well.
+type beginning bool
+
+const (
+	mustExist beginning = false
+	mayBeMade beginning = true
+)
+
 // withBot opens the store of the settings for one command, and closes it again.
-func withBot(e *env, file string, do func(ctx context.Context, b *bot.Bot) error) (err error) {
-	s, faults := loadSettings(file, e)
+func withBot(e *env, file string, begin beginning, do func(ctx context.Context, b *bot.Bot) error) (err error) {
+	s, err := loadSettings(file, e)
+	if err != nil {
+		return err
+	}
 	s.defaults()
 	pack, err := s.pack()
-	if err = errors.Join(faults, err); err != nil {
+	if err != nil {
 		return err
 	}
 	team, err := s.team(pack)
@@ -64,6 +76,11 @@ func withBot(e *env, file string, do func(ctx context.Context, b *bot.Bot) error
 	}
 	if err := s.checkStore(); err != nil {
 		return err
+	}
+	if begin == mustExist {
+		if err := s.storeIsThere(); err != nil {
+			return err
+		}
 	}
 	store, err := openStore(e.ctx, s, slog.New(slog.DiscardHandler), e.now)
 	if err != nil {
