@@ -445,3 +445,37 @@ func TestAFarewellIsOfTheClosedRow(t *testing.T) {
 		t.Errorf("a row that stays has a text of closing: %q", r.ClosingText)
 	}
 }
+
+// Trap: a death is reported while twelve texts to her still wait, the nurse's own among
+// them. Not one goes out: neither while the report waits for a nurse, nor after she has
+// closed it.
+func TestTrapDeathWithTextsQueued(t *testing.T) {
+	w := newWard(t)
+	for i := range 12 {
+		if err := w.Say(t.Context(), bot.Saying{Patient: w.her.ID, By: "ann@example.org", Words: fmt.Sprint("Your appointment is on Friday. ", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.at = w.at.Add(time.Minute) // the carrier was down
+	row := w.writes("This is her husband. Mary passed away on Sunday")
+	if to := w.deliver(); strings.Contains(to, herPhone) {
+		t.Errorf("texts went out after the report: %q", to)
+	}
+	// What a nurse writes after it, she means for the family.
+	a := bot.Act{Row: row.ID, By: "ann@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), a))
+	if err := w.Say(t.Context(), bot.Saying{Patient: w.her.ID, By: a.By, Words: "We are so sorry. Ann will ring you."}); err != nil {
+		t.Fatal(err)
+	}
+	w.at = w.at.Add(time.Minute)
+	if to := w.deliver(); to != herPhone {
+		t.Errorf("the nurse's word to the family: %q", to)
+	}
+	must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: row.ID, By: a.By, Outcome: "died"}))
+	for range 14 {
+		w.at = w.at.Add(24 * time.Hour)
+		if to := w.deliver(); strings.Contains(to, herPhone) {
+			t.Errorf("texts went out on %s: %q", w.at.Format(time.DateOnly), to)
+		}
+	}
+}

@@ -327,12 +327,16 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 	return result{out: out, what: s, class: failed.Class, obstacle: obstacle}
 }
 
-// stillRight says whether an unasked text may leave now. It waits (until later)
-// when it would leave outside the rules: the carrier was down, or lookout was, and
-// now it is evening. It is not wanted any more when she has stopped, paused or
-// ended since it was queued.
+// momentary is how soon after it was queued a text leaves, where nothing is in its way: so
+// soon, nothing about her can have changed.
+const momentary = 10 * time.Second
+
+// stillRight says whether a text to her may leave now. None that waited goes after her
+// death was reported. An unasked one waits (until later) when it would leave outside the
+// rules: the carrier was down, or lookout was, and now it is evening. It is not wanted any
+// more when she has stopped, paused or ended since it was queued.
 func (b *Bot) stillRight(ctx context.Context, out Outgoing) (later time.Time, wanted bool, err error) {
-	if out.Priority != PriorityPlanned {
+	if out.Priority == PriorityPage || out.Priority != PriorityPlanned && b.now().Sub(out.CreatedAt) < momentary {
 		return time.Time{}, true, nil
 	}
 	rec, err := b.store.Load(ctx, out.Patient)
@@ -340,6 +344,14 @@ func (b *Bot) stillRight(ctx context.Context, out Outgoing) (later time.Time, wa
 		return time.Time{}, true, err
 	}
 	t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content}
+	report := t.row("deceased")
+	switch {
+	case rec.Patient.Status == Ended && rec.Patient.EndReason == "died",
+		out.Priority != PriorityEmergency && report != nil && out.CreatedAt.Before(report.OpenedAt):
+		return time.Time{}, false, nil
+	case out.Priority != PriorityPlanned:
+		return time.Time{}, true, nil
+	}
 	if ok, _ := t.mayAsk(); !ok {
 		return time.Time{}, false, nil
 	}

@@ -27,9 +27,12 @@ type Inbound struct {
 	OptOut string
 	// Patient is set by a door that knows who writes (a chat session); else she is found by From.
 	Patient string
-	Carer   string    // of hers, who wrote it for her; "": she did. With Patient.
-	Swept   bool      // it did not come to the door: it was found in the carrier's log
-	At      time.Time // when the carrier had it; zero: now
+	Carer   string // of hers, who wrote it for her; "": she did. With Patient.
+	Swept   bool   // it did not come to the door: it was found in the carrier's log
+	// Piece says that it is as long as one piece of a longer text: a carrier that does not
+	// join them brings them one by one, in any order.
+	Piece bool
+	At    time.Time // when the carrier had it; zero: now
 }
 
 // DeliveryReceipt is a carrier's later word on an outgoing message.

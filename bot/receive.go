@@ -260,18 +260,25 @@ func (t *turn) read(in Inbound, question *triage.Question, joined bool) (triage.
 		asked = &Asked{question.Prompt, question.Kind}
 	}
 	t.entry(Entry{Kind: EntryReading, Reading: &alone, Asked: asked, Ref: in.CarrierID})
-	var before []string
+	var breath []Heard
+	var texts []string
 	known := triage.None
 	for _, h := range t.rec.Heard {
 		if since := in.At.Sub(h.At); since.Abs() <= joinWithin && h.By == in.Carer {
-			before, known = append(before, h.Text), max(known, h.Level)
+			breath, texts, known = append(breath, h), append(texts, h.Text), max(known, h.Level)
 		}
 	}
-	if len(before) == 0 || !joined {
+	if len(breath) == 0 || !joined {
 		return alone, in.Text
 	}
-	words := strings.Join(append(before, in.Text), "\n")
+	breath, texts = append(breath, Heard{Text: in.Text, Piece: in.Piece}), append(texts, in.Text)
+	words := strings.Join(texts, "\n")
 	together := triage.Read(lexicon, words, nil, profile, past)
+	for _, whole := range wholes(breath) {
+		if r := triage.Read(lexicon, whole, nil, profile, past); r.Level >= together.Level {
+			together, words = r, whole
+		}
+	}
 	if together.Level <= alone.Level || slices.Equal(alone.Rules, []string{ruleAsks}) || alone.Command != "" && together.Level <= known {
 		return alone, in.Text // a command word is hardly ever part of a sentence
 	}
@@ -279,6 +286,31 @@ func (t *turn) read(in Inbound, question *triage.Question, joined bool) (triage.
 	together.Why = "Read together with her texts of the last moments: " + together.Why
 	t.entry(Entry{Kind: EntryReading, Reading: &together, Ref: in.CarrierID, Why: "several texts within moments, read as one"})
 	return together, words
+}
+
+// wholes puts a long text together again of the last of these messages, if they may be
+// pieces of one, cut in the middle of a word too, that came one by one and out of order:
+// all are full but the last, if that. Of three full ones or more it tries the order in
+// which they came and its reverse. Nil: they are no pieces.
+func wholes(messages []Heard) []string {
+	var full []string
+	rest, some := "", false
+	for _, h := range slices.Backward(messages) {
+		if !h.Piece && some {
+			break // of another text
+		}
+		if h.Piece {
+			full = append(full, h.Text)
+		} else {
+			rest, some = h.Text, true
+		}
+	}
+	if len(full) == 0 || len(full) == 1 && !some {
+		return nil
+	}
+	backwards := strings.Join(full, "") + rest
+	slices.Reverse(full)
+	return []string{backwards, strings.Join(full, "") + rest}
 }
 
 // mediaWords says what came, for the nurse.
@@ -308,7 +340,7 @@ func (t *turn) remember(in Inbound, reading triage.Reading, settled bool) {
 	r := t.rec
 	r.Heard = slices.DeleteFunc(r.Heard, func(h Heard) bool { return in.At.Sub(h.At) > joinWithin })
 	if in.Text != "" && reading.Command == "" && !slices.Equal(reading.Rules, []string{ruleAsks}) && !settled {
-		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level, By: in.Carer})
+		r.Heard = append(r.Heard, Heard{At: in.At, Text: in.Text, Level: reading.Level, By: in.Carer, Piece: in.Piece})
 	}
 	if len(r.Heard) > 8 {
 		r.Heard = r.Heard[len(r.Heard)-8:]

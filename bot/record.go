@@ -190,7 +190,8 @@ type Heard struct {
 	At    time.Time    `json:"at"`
 	Text  string       `json:"text"`
 	Level triage.Level `json:"level"`
-	By    string       `json:"by,omitempty"` // the carer who wrote it for her; "": she did
+	By    string       `json:"by,omitempty"`    // the carer who wrote it for her; "": she did
+	Piece bool         `json:"piece,omitempty"` // see [Inbound.Piece]
 }
 
 // Wake is one thing to do at a time. Its Key is unique in the record; a wake

@@ -3,9 +3,11 @@ package sms
 import (
 	"errors"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/nyaruka/phonenumbers"
 	gsm "github.com/warthog618/sms"
+	"github.com/warthog618/sms/encoding/gsm7"
 )
 
 // ErrNumber says that a telephone number cannot be texted. It never repeats it.
@@ -42,6 +44,18 @@ var typographic = strings.NewReplacer(
 // Plain gives a text with typographic quotes and dashes made plain, so that it
 // costs what it should.
 func Plain(text string) string { return typographic.Replace(text) }
+
+// piece says whether a text is as long as a full segment of a longer one: 153 characters of
+// GSM's alphabet or 67 UTF-16 units, less one for a longer header and less one where a
+// character of two would have been cut. Twilio joins the segments of what comes in, if the
+// carrier has passed on their numbers; where it has not, each comes as a message.
+func piece(text string) bool {
+	if septets, err := gsm7.Encode([]byte(text)); err == nil && len(septets) >= 151 && len(septets) <= 153 {
+		return true
+	}
+	units := len(utf16.Encode([]rune(text)))
+	return units >= 65 && units <= 67
+}
 
 // Segments counts the parts that a text is sent in.
 func Segments(text string) int {

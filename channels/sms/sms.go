@@ -271,7 +271,7 @@ func (c *Client) Sweep(ctx context.Context, b Bot, service string, since time.Ti
 			} else if seen {
 				continue
 			}
-			in := bot.Inbound{Service: service, From: bot.Address{Channel: Channel, At: value(x.From)}, To: value(x.To), Text: value(x.Body), CarrierID: value(x.Sid), Swept: true, At: sent}
+			in := bot.Inbound{Service: service, From: bot.Address{Channel: Channel, At: value(x.From)}, To: value(x.To), Text: value(x.Body), CarrierID: value(x.Sid), Piece: piece(value(x.Body)), Swept: true, At: sent}
 			if media, _ := strconv.Atoi(value(x.NumMedia)); media > 0 {
 				in.Media = []bot.Media{{URL: "twilio:" + value(x.Sid), Type: "image/unknown"}}
 			}

@@ -328,3 +328,27 @@ func FuzzInbound(f *testing.F) {
 		}
 	})
 }
+
+// A text of ours is counted in the segments that it is sent and paid in: 160 characters of
+// GSM's alphabet fit into one and 153 into each of several, 70 and 67 where there is an emoji,
+// which is two and is not cut. What fills one may be a piece of what somebody wrote.
+func TestSegments(t *testing.T) {
+	for _, x := range []struct {
+		text string
+		want int
+	}{
+		{"", 1}, {strings.Repeat("a", 160), 1}, {strings.Repeat("a", 161), 2}, {strings.Repeat("a", 306), 2}, {strings.Repeat("a", 307), 3},
+		{strings.Repeat("€", 80), 1}, {strings.Repeat("€", 81), 2}, {"it’s " + strings.Repeat("a", 155), 1},
+		{"😢" + strings.Repeat("a", 68), 1}, {"😢" + strings.Repeat("a", 69), 2}, {strings.Repeat("a", 66) + "😢" + strings.Repeat("a", 66), 3},
+	} {
+		if got := Segments(x.text); got != x.want {
+			t.Errorf("%d characters from %.3q are %d segments, want %d", len([]rune(x.text)), x.text, got, x.want)
+		}
+	}
+	for text, want := range map[string]bool{"": false, "hello": false, strings.Repeat("a", 153): true, strings.Repeat("a", 151) + "€": true, strings.Repeat("a", 150): false,
+		strings.Repeat("a", 67): true, strings.Repeat("a", 64) + "😢": true, strings.Repeat("a", 68): false, strings.Repeat("a", 160): false} {
+		if got := piece(text); got != want {
+			t.Errorf("%d characters may be a piece: %v, want %v", len([]rune(text)), got, want)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (h *Webhooks) inbound(w http.ResponseWriter, r *http.Request) {
 	f := r.PostForm
 	in := bot.Inbound{
 		Service: h.Service, From: bot.Address{Channel: Channel, At: f.Get("From")}, To: f.Get("To"),
-		Text: f.Get("Body"), CarrierID: f.Get("MessageSid"), OptOut: f.Get("OptOutType"), At: h.Now(),
+		Text: f.Get("Body"), CarrierID: f.Get("MessageSid"), OptOut: f.Get("OptOutType"), Piece: piece(f.Get("Body")), At: h.Now(),
 	}
 	if in.CarrierID == "" || in.From.At == "" {
 		http.Error(w, "MessageSid and From are required", http.StatusBadRequest)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 )
 
 // HZ11: when a death is reported, nothing more is sent, not even thanks, and a
@@ -71,6 +72,46 @@ func TestTrapPageUndeliverable(t *testing.T) {
 	w.reply(mary, "crushing pain in my chest")
 	w.expect(mary, 0, "ring 999")
 	w.expect("+447700900901", 0, "emergency in the queue")
+}
+
+// A text of 161 characters or more, and one with an emoji, goes over the air in pieces.
+// Twilio joins them (the first of these; the stand-in only plays what it would send then).
+// Where a carrier has not passed on their numbers they come as messages of their own, cut
+// in the middle of a word, and the last may be first: they are read as the one text that
+// they were, and the nurse has it whole.
+func TestTrapPiecesOutOfOrder(t *testing.T) {
+	const long = "Hello, it is Mary Jones. I am sorry to trouble you on a Sunday, the garden is lovely and we went for a walk by the sea, and since then I cannot feel my legs today"
+	const smiling, cut = "We had ice cream by the lovely sea 🌊 and so now I cannot feel my legs", "The sea was lovely and we all had ice cream. I cannot feel my legs 😢 at all"
+	pieces := func(text string) (first, last string) { // as a telephone that counts units cuts it
+		units := utf16.Encode([]rune(text))
+		return string(utf16.Decode(units[:67])), string(utf16.Decode(units[67:]))
+	}
+	sea, legs := pieces(smiling)
+	half, other := pieces(cut) // each with half an emoji, which is no character
+	for name, texts := range map[string][]string{
+		"joined":                   {long},
+		"in order":                 {long[:153], long[153:]},
+		"the last first":           {long[153:], long[:153]},
+		"an emoji, the last first": {legs, sea},
+		"an emoji cut in two":      {other, half},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			id := w.enrol("Mary", mary)
+			w.carrier.Allow(mary) // a piece by itself may be answered too
+			for _, text := range texts {
+				w.reply(mary, text)
+			}
+			w.expect(mary, 0, "ring 999")
+			w.expect(nursePhone, 0, "emergency in the queue")
+			if row := w.rows("open")[0]; row["level"] != "emergency" || !strings.Contains(row["message"].(string), "I cannot feel my legs") {
+				t.Errorf("the nurse has %v of %q", row, row["message"])
+			}
+			if got, want := w.saidBy(id), strings.Join(texts, "|"); got != want {
+				t.Errorf("her journal has %q, want %q", got, want)
+			}
+		})
+	}
 }
 
 // An ACK from any phone on the list stops the paging, though the ladder has moved on
