@@ -43,6 +43,7 @@ type Bot struct {
 	log      *slog.Logger
 	outlets  map[string]*outlet
 	linkBase string
+	mail     string // see Config
 	idKey    []byte
 	random   io.Reader
 	content  *content.Pack
@@ -73,6 +74,7 @@ type Config struct {
 	Pace Pace
 	// PublicURL is where people reach the chat page, without a slash at the end.
 	PublicURL string
+	Mail      string           // the channel of the team's e-mail addresses; "": there is none
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: none
 	// Random is what patients' ids, and those of strangers, are made of; nil: crypto/rand. Their place in the
@@ -118,7 +120,7 @@ const (
 // begin on it.
 func New(ctx context.Context, c Config) (*Bot, error) {
 	b := &Bot{
-		store: c.Store, service: c.Service, now: c.Now, log: c.Log, linkBase: c.PublicURL,
+		store: c.Store, service: c.Service, now: c.Now, log: c.Log, linkBase: c.PublicURL, mail: c.Mail,
 		content: c.Content, packs: map[string]*content.Pack{c.Content.Digest(): c.Content},
 		random:  c.Random,
 		took:    c.Took,

@@ -166,6 +166,34 @@ type User struct {
 	Subject  string    `json:"subject,omitempty"`   // who she is at the hospital's sign-in: issuer and subject
 	Handle   []byte    `json:"handle,omitempty"`    // what her devices know her by: random
 	Passkeys []Passkey `json:"passkeys,omitempty"`
+	// Ended are sessions that she has ended from another, until each would have run out by
+	// itself: one that is just being written cannot bring itself back.
+	Ended   map[string]time.Time `json:"ended,omitempty"`
+	Changes []SignInChange       `json:"changes,omitempty"` // of which she has not said that she knows
+}
+
+// SignInChange is that one of somebody's ways to sign in has changed.
+type SignInChange struct {
+	At      time.Time `json:"at"`
+	What    string    `json:"what"`              // as she reads it: "Your password was changed"
+	Session string    `json:"session,omitempty"` // in which it was done: there it is no news
+}
+
+// End ends a session of hers, which would run out at a time, and forgets those that have by now.
+func (u *User) End(session string, until, now time.Time) {
+	ended := map[string]time.Time{session: until}
+	for id, at := range u.Ended {
+		if at.After(now) && id != session {
+			ended[id] = at
+		}
+	}
+	u.Ended = ended
+}
+
+// HasEnded says whether she has ended a session.
+func (u *User) HasEnded(session string) bool {
+	_, ended := u.Ended[session]
+	return ended
 }
 
 // Passkey is a key of one of her devices.

@@ -69,6 +69,42 @@ func (b *Bot) Users(ctx context.Context) ([]User, error) {
 	return users, nil
 }
 
+// mostChanges bounds how many changes are kept for somebody who never looks.
+const mostChanges = 10
+
+// ChangeSignIn keeps a member of the team, one of whose ways to sign in has changed, and
+// tells her: on every page of the desk until she says that she knows, and by mail where
+// there is one. session is hers in which it was done.
+func (b *Bot) ChangeSignIn(ctx context.Context, u User, what, session string) error {
+	at := b.now()
+	u.Changes = append(slices.Clone(u.Changes), SignInChange{at, what, session})
+	u.Changes = u.Changes[max(0, len(u.Changes)-mostChanges):]
+	if err := b.PutUser(ctx, u); err != nil {
+		return err
+	}
+	if b.mail == "" {
+		return nil
+	}
+	to := Address{Channel: b.mail, At: u.Email}
+	id := b.strangerID(to)
+	err := b.turn(ctx, id, "", func() Record { return b.stranger(id, to) }, func(t *turn) error {
+		at := at.In(b.service.Location)
+		text, err := b.content.Text("page.sign-in", "en-GB", b.mail, map[string]string{"change": what, "when": clockWords(at) + " on " + dayWords(at, "en-GB"), "desk": b.linkBase + "/desk/password"})
+		if err != nil {
+			return err
+		}
+		t.entry(Entry{Kind: EntryPage, Why: "told that a way to sign in has changed"})
+		out := t.outgoing(to, text, PriorityPage)
+		out.TextID = "page.sign-in"
+		t.change.Send = append(t.change.Send, out)
+		return nil
+	})
+	if err != nil { // it is changed all the same, and stands on the desk
+		b.log.ErrorContext(ctx, "a member of the team gets no mail of a change of her sign-in", "err", err)
+	}
+	return nil
+}
+
 // InviteLives is how long an invitation can be used, once.
 const InviteLives = 7 * 24 * time.Hour
 
@@ -107,9 +143,10 @@ func (b *Bot) Invited(ctx context.Context, token string) (User, error) {
 	return b.User(ctx, string(email))
 }
 
-// Accept uses an invitation up and sets the password that she chose, as a hash.
-// [ErrNotFound]: somebody was faster, or it has run out.
-func (b *Bot) Accept(ctx context.Context, token, hash string) (User, error) {
+// Accept uses an invitation up and sets the password that she chose, as a hash; session is
+// hers that begins with it. Who had a way in before is told. [ErrNotFound]: somebody was
+// faster, or it has run out.
+func (b *Bot) Accept(ctx context.Context, token, hash, session string) (User, error) {
 	email, err := b.store.TakeValue(ctx, drawerInvites, tokenKey(token), b.now())
 	if err != nil {
 		return User{}, err
@@ -118,10 +155,14 @@ func (b *Bot) Accept(ctx context.Context, token, hash string) (User, error) {
 	if err != nil {
 		return User{}, err
 	}
+	had := u.CanSignIn()
 	// The invitation is also for who has lost her phone, or is another at the hospital's sign-in now.
 	u.Password, u.TOTP, u.TOTPStep, u.Passkeys, u.Subject = hash, "", 0, nil, ""
 	u.Epoch++
-	return u, b.PutUser(ctx, u)
+	if !had {
+		return u, b.PutUser(ctx, u)
+	}
+	return u, b.ChangeSignIn(ctx, u, "A new password was chosen with an invitation, and codes and passkeys were taken off", session)
 }
 
 // newToken makes what a one-time link carries, and the key that it is kept under.

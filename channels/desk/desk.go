@@ -93,17 +93,24 @@ type Bot interface {
 	User(ctx context.Context, email string) (bot.User, error)
 	Users(ctx context.Context) ([]bot.User, error)
 	PutUser(ctx context.Context, u bot.User) error
+	ChangeSignIn(ctx context.Context, u bot.User, what, session string) error
 	Invite(ctx context.Context, u bot.User) (link string, err error)
 	Invited(ctx context.Context, token string) (bot.User, error)
-	Accept(ctx context.Context, token, hash string) (bot.User, error)
+	Accept(ctx context.Context, token, hash, session string) (bot.User, error)
 	Content() *content.Pack
 	Service() *bot.Service
+}
+
+// Sessions keeps who is signed in where.
+type Sessions interface {
+	scs.CtxStore
+	scs.IterableCtxStore
 }
 
 // Config is what the desk needs.
 type Config struct {
 	Bot      Bot
-	Sessions scs.CtxStore
+	Sessions Sessions
 	Now      func() time.Time
 	Log      *slog.Logger
 	Secure   bool   // cookies only over TLS
@@ -232,6 +239,9 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"POST /desk/second-factor/passkey":           {d.newPasskey, everybody},
 		"POST /desk/second-factor/remove":            {d.removePasskey, everybody},
 		"POST /desk/sign-out-everywhere":             {d.signOutEverywhere, everybody},
+		"POST /desk/devices/end":                     {d.endDevice, everybody},
+		"POST /desk/devices/others":                  {d.endOthers, everybody},
+		"POST /desk/changes":                         {d.knowsOf, everybody},
 		"GET /desk/password":                         {d.passwordPage, everybody},
 		"POST /desk/password":                        {d.changePassword, everybody},
 		"GET /desk/users":                            {d.team, administrative},
@@ -260,7 +270,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 	awake, asleep := d.sessions.LoadAndSave(pages), d.background.LoadAndSave(pages)
 	mux.Handle("/desk/", d.csrf.Handler(headers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = &answer{ResponseWriter: w}
-		if r.Header.Get("X-Background") != "" || r.URL.Path == "/desk/events" {
+		if byItself(r) {
 			asleep.ServeHTTP(w, r)
 			return
 		}
@@ -343,7 +353,7 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		email := d.sessions.GetString(r.Context(), "email")
 		u, err := d.Bot.User(r.Context(), email)
-		if email == "" || errors.Is(err, bot.ErrNotFound) || err == nil && (u.Disabled || d.sessions.GetString(r.Context(), "password") != fingerprint(u)) {
+		if email == "" || errors.Is(err, bot.ErrNotFound) || err == nil && (u.Disabled || d.ended(r.Context(), u)) {
 			if r.Method == http.MethodGet {
 				if r.Header.Get("X-Background") != "" { // a script asks: a page is no answer to it
 					w.WriteHeader(http.StatusUnauthorized)
@@ -356,6 +366,7 @@ func (d *Desk) signedIn(handle page, roles []bot.Role) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, u))
+		d.used(r)
 		if err == nil && d.enrol(w, r, u) {
 			return
 		}
@@ -397,7 +408,11 @@ func (d *Desk) show(w http.ResponseWriter, r *http.Request, status int, name str
 	if d.Untrusted != nil {
 		untrusted = d.Untrusted()
 	}
-	defaults := view{"Untrusted": untrusted, "Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": "", "OutThere": "", "Provider": "", "Only": false, "Passkeys": d.passkeys != nil}
+	var news []bot.SignInChange
+	if u.Email != "" {
+		news = d.news(r, u)
+	}
+	defaults := view{"SignInNews": news, "Untrusted": untrusted, "Banner": d.Banner, "Service": d.Bot.Service().Name, "User": u, "Emergencies": 0, "Now": d.Now(), "Lost": "", "Fault": "", "Next": "", "OutThere": "", "Provider": "", "Only": false, "Passkeys": d.passkeys != nil}
 	if d.Provider != nil {
 		defaults["Provider"], defaults["Only"] = d.Provider.Name, d.Provider.Only
 	}

@@ -33,7 +33,8 @@ func (s sessions) FindCtx(_ context.Context, token string) ([]byte, bool, error)
 func (s sessions) CommitCtx(_ context.Context, token string, b []byte, at time.Time) error {
 	return s.Commit(token, b, at)
 }
-func (s sessions) DeleteCtx(_ context.Context, token string) error { return s.Delete(token) }
+func (s sessions) AllCtx(context.Context) (map[string][]byte, error) { return s.All() }
+func (s sessions) DeleteCtx(_ context.Context, token string) error   { return s.Delete(token) }
 
 // office is a desk over a real bot and a real store, with one worrying message in.
 type office struct {

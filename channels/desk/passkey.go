@@ -260,7 +260,7 @@ func (d *Desk) newPasskey(w http.ResponseWriter, r *http.Request, u bot.User) er
 	if err := d.audit(r, u, "add passkey", "", ""); err != nil {
 		return err
 	}
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	if err := d.changed(r, u, "A passkey was added: "+name); err != nil {
 		return err
 	}
 	d.sessions.Put(r.Context(), "strong", true)
@@ -277,12 +277,13 @@ func (d *Desk) removePasskey(w http.ResponseWriter, r *http.Request, u bot.User)
 	if d.SecondFactor && u.TOTP == "" && len(u.Passkeys) == 1 {
 		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, lastFactor)
 	}
+	name := u.Passkeys[i].Name
 	u.Passkeys = slices.Delete(u.Passkeys, i, i+1)
 	u.Epoch++
 	if err := d.audit(r, u, "remove passkey", "", ""); err != nil {
 		return err
 	}
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	if err := d.changed(r, u, "A passkey was removed: "+name); err != nil {
 		return err
 	}
 	d.begin(w, r, u)

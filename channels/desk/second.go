@@ -202,12 +202,13 @@ func (d *Desk) changeSecond(w http.ResponseWriter, r *http.Request, u bot.User) 
 	if err := d.audit(r, u, did, "", ""); err != nil {
 		return err
 	}
+	what := "The code from your phone was taken off"
 	if u.TOTPStep = step; u.TOTP == "" {
-		u.TOTP = secret
+		u.TOTP, what = secret, "A code from a phone was set up beside your password"
 	} else {
 		u.TOTP = ""
 	}
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	if err := d.changed(r, u, what); err != nil {
 		return err
 	}
 	d.sessions.Remove(r.Context(), "second")

@@ -91,7 +91,7 @@ func TestSecondFactor(t *testing.T) {
 		t.Error("an invitation that nobody has used takes the second factor off")
 	}
 	_, token, _ := strings.Cut(link, "k=")
-	if u, err := o.bot.Accept(t.Context(), token, u.Password); err != nil || u.TOTP != "" {
+	if u, err := o.bot.Accept(t.Context(), token, u.Password, ""); err != nil || u.TOTP != "" {
 		t.Errorf("%v: the phone that is lost is still asked for", err)
 	}
 }

@@ -141,6 +141,7 @@ func (d *Desk) proceed(w http.ResponseWriter, r *http.Request, u bot.User, next 
 		d.sessions.Remove(r.Context(), key)
 	}
 	d.sessions.Put(r.Context(), "strong", strong)
+	d.fresh(r)
 	d.beginAt(w, r, u, next)
 }
 
@@ -273,7 +274,7 @@ func (d *Desk) welcome(w http.ResponseWriter, r *http.Request) {
 		err = d.audit(r, u, "choose password by invitation", "", "")
 	}
 	if err == nil {
-		u, err = d.Bot.Accept(r.Context(), token, hash)
+		u, err = d.Bot.Accept(r.Context(), token, hash, d.fresh(r))
 	}
 	if errors.Is(err, bot.ErrNotFound) {
 		d.welcomeWith(w, r, token, http.StatusNotFound, "")
@@ -293,27 +294,33 @@ func (d *Desk) hash(password string) (string, error) {
 	return HashPassword(password)
 }
 
-// passwordPage is where one changes one's own password.
+// passwordPage is where one changes one's own password, and sees where one is signed in.
 func (d *Desk) passwordPage(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	d.show(w, r, http.StatusOK, "password", view{"Title": "Your password", "Shortest": shortest})
+	return d.showAccount(w, r, u, http.StatusOK, "")
+}
+
+func (d *Desk) showAccount(w http.ResponseWriter, r *http.Request, u bot.User, status int, fault string) error {
+	devices, err := d.devices(r, u)
+	if err != nil {
+		return err
+	}
+	d.show(w, r, status, "password", view{"Title": "Your account", "Shortest": shortest, "Devices": devices, "Fault": fault})
 	return nil
 }
 
 func (d *Desk) changePassword(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	v := view{"Title": "Your password", "Shortest": shortest}
 	password := r.FormValue("new")
 	fault := weak(password, u)
 	if fault == "" {
-		if !d.mayTry(w, r, u.Email, "password", v) {
+		if !d.mayTry(w, r, u.Email, "fault", view{"Title": "Too many tries", "Text": "Wait a minute, then try again.", "Row": ""}) {
 			return nil
 		}
 		if !d.matches(r.FormValue("now"), u.Password) {
 			fault = "Your present password is not right"
 		}
 	}
-	if v["Fault"] = fault; fault != "" {
-		d.show(w, r, http.StatusUnprocessableEntity, "password", v)
-		return nil
+	if fault != "" {
+		return d.showAccount(w, r, u, http.StatusUnprocessableEntity, fault)
 	}
 	hash, err := d.hash(password)
 	if err != nil {
@@ -323,7 +330,7 @@ func (d *Desk) changePassword(w http.ResponseWriter, r *http.Request, u bot.User
 		return err
 	}
 	u.Password = hash
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	if err := d.changed(r, u, "Your password was changed"); err != nil {
 		return err
 	}
 	d.begin(w, r, u)

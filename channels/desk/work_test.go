@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-
 	"lookout/bot"
 	"lookout/flows/triage"
 )
@@ -414,7 +412,7 @@ func TestReports(t *testing.T) {
 }
 
 // full is a store of sessions that takes nothing more.
-type full struct{ scs.CtxStore }
+type full struct{ Sessions }
 
 func (full) CommitCtx(context.Context, string, []byte, time.Time) error {
 	return bot.ErrUnavailable

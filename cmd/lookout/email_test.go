@@ -3,15 +3,31 @@ package main
 import (
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"lookout/bot"
 )
 
 // mailbox is a relay on this machine, whose messages come out of a channel.
 type mailbox chan string
+
+func newMailbox(t *testing.T) (box mailbox, address string) {
+	t.Helper()
+	box = make(mailbox, 16)
+	relay := smtp.NewServer(box)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go relay.Serve(l)
+	t.Cleanup(func() { relay.Close() })
+	return box, l.Addr().String()
+}
 
 // NewSession is part of smtp.Backend.
 func (m mailbox) NewSession(*smtp.Conn) (smtp.Session, error) { return &delivery{box: m}, nil }
@@ -36,16 +52,9 @@ func (d *delivery) Data(r io.Reader) error {
 // An emergency is paged by e-mail to whoever the settings name, again when nobody has
 // taken it, and no more once somebody has.
 func TestEmergencyIsPagedByEmail(t *testing.T) {
-	box := make(mailbox, 16)
-	relay := smtp.NewServer(box)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go relay.Serve(l)
-	t.Cleanup(func() { relay.Close() })
+	box, address := newMailbox(t)
 	w := newWorld(t, func(s *settings) {
-		s.SMTP.Address, s.SMTP.Security, s.SMTP.From = l.Addr().String(), "none", "lookout@example.nhs.uk"
+		s.SMTP.Address, s.SMTP.Security, s.SMTP.From = address, "none", "lookout@example.nhs.uk"
 		s.Service.Duty = []dutySettings{{Name: "Ann", Email: "ann@example.nhs.uk"}}
 	})
 	w.enrol("Zebedeemarker", mary)
@@ -79,5 +88,28 @@ func TestEmergencyIsPagedByEmail(t *testing.T) {
 	}
 	if strings.Contains(w.log.String(), "ann@example") {
 		t.Errorf("an address is in the log:\n%s", w.log)
+	}
+}
+
+// Whose password was changed gets a mail of it, at her own address, and a log that names her nowhere.
+func TestSignInChangesAreMailed(t *testing.T) {
+	box, address := newMailbox(t)
+	w := newWorld(t, func(s *settings) {
+		s.SMTP.Address, s.SMTP.Security, s.SMTP.From = address, "none", "lookout@example.nhs.uk"
+	})
+	ann := w.atTheDesk("ann@anytown.example", bot.Nurse)
+	w.submit(ann, "/desk/password", url.Values{"now": {"harbour lemon ladder"}, "new": {"teapot viola gravel"}}, 200)
+	select {
+	case m := <-box:
+		for _, words := range []string{"ann@anytown.example\n", "Subject: Lookout: how you sign in has changed", "Your password was changed, at 10:30am on Tuesday 24 November", w.url + "/desk/password"} {
+			if !strings.Contains(strings.ReplaceAll(m, "=\r\n", ""), words) {
+				t.Errorf("the mail does not say %q:\n%s", words, m)
+			}
+		}
+	case <-time.After(patience):
+		t.Fatalf("no mail came:\n%s", w.log)
+	}
+	if strings.Contains(w.log.String(), "ann@") {
+		t.Errorf("her address is in the log:\n%s", w.log)
 	}
 }

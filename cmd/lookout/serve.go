@@ -126,8 +126,10 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 		widget.Channel: {Sender: widget.Sender{Push: p.push}, Lease: 30 * time.Second, Forms: true},
 		sms.Channel:    {Sender: counted{p.twilio, team, now, unasked}, PerSecond: s.Twilio.PerSecond, Lease: 30 * time.Second, JoinUpTo: 300},
 	}
+	mail := ""
 	if s.SMTP.Address != "" {
-		outlets[email.Channel] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
+		mail = email.Channel
+		outlets[mail] = bot.Outlet{Sender: email.New(s.mail()), Lease: time.Minute}
 	}
 	if key, err := webhook.ParseKey(s.Webhook.Key); err == nil {
 		outlets[webhook.Channel] = bot.Outlet{Sender: webhook.New(key, time.Now), Lease: 30 * time.Second}
@@ -146,7 +148,7 @@ func newProcess(ctx context.Context, s *settings, pack *content.Pack, team *bot.
 	}
 	relay, _ := store.(bot.Relay) // a store that processes share is both
 	pace, _ := store.(bot.Pace)
-	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Now: now, Log: log, Outlets: outlets, Tracer: tracer})
+	p.bot, err = bot.New(ctx, bot.Config{Store: store, Relay: relay, Pace: pace, Content: pack, Service: team, PublicURL: s.PublicURL, Mail: mail, Now: now, Log: log, Outlets: outlets, Tracer: tracer})
 	if err != nil {
 		return fail(err)
 	}
@@ -255,6 +257,10 @@ func (s sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, erro
 
 func (s sessions) CommitCtx(ctx context.Context, token string, value []byte, expiry time.Time) error {
 	return s.store.PutValue(ctx, drawerSessions, token, value, expiry)
+}
+
+func (s sessions) AllCtx(ctx context.Context) (map[string][]byte, error) {
+	return s.store.Values(ctx, drawerSessions, time.Now())
 }
 
 func (s sessions) DeleteCtx(ctx context.Context, token string) error {
