@@ -27,6 +27,26 @@ type Carer struct {
 	Ended    time.Time `json:"ended,omitzero"`
 }
 
+// CarerFault is why somebody cannot be let in: a closed list, said to her in her language.
+type CarerFault string
+
+const (
+	CarerName     CarerFault = "name"     // it is no first name of 1 to 20 letters
+	CarerKnown    CarerFault = "known"    // somebody of that name has access already
+	CarerWord     CarerFault = "word"     // the name is a word that means something in a text to us
+	CarerRelation CarerFault = "relation" // it is none of the list
+	CarerPhone    CarerFault = "phone"    // it is no mobile number of their own
+	CarerMany     CarerFault = "many"     // as many have access as can
+	CarerStopped  CarerFault = "stopped"  // she has stopped texts, by which we would tell her
+	CarerUntold   CarerFault = "untold"   // we have no way to text her of it
+)
+
+// CarerFaults are all of them.
+var CarerFaults = []CarerFault{CarerName, CarerKnown, CarerWord, CarerRelation, CarerPhone, CarerMany, CarerStopped, CarerUntold}
+
+func (f CarerFault) Error() string { return "no access for a carer: " + string(f) }
+func (f CarerFault) Unwrap() error { return ErrInvalid }
+
 // byCarer is the By of what a carer wrote; the entry's Ref is his id.
 const byCarer = "carer"
 
@@ -55,8 +75,8 @@ func plainWords(text string) string {
 // AddCarer lets somebody see her messages, or also write for her, because she says so.
 // He gets a link on his own telephone, which opens once, and only with the code that
 // is given back here, for her to tell him. She is told of it on her own telephone, so
-// that nobody who finds her page open lets himself in unseen. A *[FieldError] says what
-// is wrong; [ErrRefused]; [ErrNotFound].
+// that nobody who finds her page open lets himself in unseen. A [CarerFault] says what
+// is wrong; [ErrNotFound].
 func (b *Bot) AddCarer(ctx context.Context, patient string, c Carer) (code string, err error) {
 	c.Name = strings.Join(strings.Fields(c.Name), " ")
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
@@ -80,7 +100,7 @@ func (b *Bot) AddCarer(ctx context.Context, patient string, c Carer) (code strin
 		}
 		text, err := t.renderAt(c.At.Channel, "link.carer", map[string]string{"link": b.linkBase + "/chat?k=" + token})
 		if err != nil {
-			return &FieldError{"text", "link.carer is not in the content: " + err.Error()}
+			return fmt.Errorf("link.carer is not in the content: %w", err)
 		}
 		out := t.outgoing(c.At, text, PriorityReply)
 		out.TextID = "link.carer"
@@ -115,23 +135,21 @@ func (t *turn) mayBeCarer(c *Carer) error {
 	_, known := t.bot.content.Relation(c.Relation)
 	switch {
 	case p.Status == Ended || p.Status == Stopped || p.Status == Stranger:
-		return fmt.Errorf("%w: START texts again first: we tell you of it by text", ErrRefused)
+		return CarerStopped
 	case name == "" || len([]rune(c.Name)) > 20 || !letters:
-		return &FieldError{"name", "must be a first name of 1 to 20 letters"}
+		return CarerName
 	case slices.ContainsFunc(p.CarersNow(), func(x Carer) bool { return plainWords(x.Name) == name }):
-		return &FieldError{"name", "is taken: somebody of that name has access already"}
+		return CarerKnown
 	case t.isCommand(name):
-		return &FieldError{"name", "is a word that means something in a text to us: add a letter of the surname"}
+		return CarerWord
 	case len(p.CarersNow()) >= maxCarers:
-		return fmt.Errorf("%w: %d people have access already; end that of one of them first", ErrRefused, maxCarers)
+		return CarerMany
 	case !known:
-		return &FieldError{"relation", "must be one of the list"}
+		return CarerRelation
 	case c.At.At == "" || slices.Contains(p.Addresses, c.At):
-		return &FieldError{"phone", "must be their own mobile number, not yours"}
-	case t.bot.outlets[c.At.Channel] == nil:
-		return fmt.Errorf("%w: no text can be sent to it", ErrRefused)
-	case !slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Channel == c.At.Channel }):
-		return fmt.Errorf("%w: we need your own mobile number to tell you of it: ring the nurses", ErrRefused)
+		return CarerPhone
+	case t.bot.outlets[c.At.Channel] == nil || !slices.ContainsFunc(p.Addresses, func(a Address) bool { return a.Channel == c.At.Channel }):
+		return CarerUntold
 	}
 	return nil
 }

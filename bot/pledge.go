@@ -14,6 +14,7 @@ import (
 // was done about it. A lead writes it, and puts it on a public page.
 type Pledge struct {
 	Intro     string       `json:"intro,omitempty"`
+	IntroCy   string       `json:"intro_cy,omitempty"` // in Welsh; "": the English stands on that page too
 	Items     []PledgeItem `json:"items,omitempty"`
 	By        string       `json:"by"` // the lead's e-mail address; never shown in public
 	At        time.Time    `json:"at"`
@@ -25,6 +26,9 @@ type PledgeItem struct {
 	Said  string `json:"said"`
 	Did   string `json:"did"`
 	State string `json:"state"` // key of PledgeStates
+	// In Welsh, both or neither.
+	SaidCy string `json:"said_cy,omitempty"`
+	DidCy  string `json:"did_cy,omitempty"`
 }
 
 // PledgeStates are how far a thing is, in the order in which they are offered.
@@ -93,8 +97,10 @@ func (p *Pledge) check(publish bool) error {
 	if len(p.Items) > MostPledges {
 		return &FieldError{"said0", fmt.Sprintf("may be at most %d things", MostPledges)}
 	}
-	if utf8.RuneCountInString(p.Intro) > longestText {
-		return &FieldError{"intro", fmt.Sprintf("may have at most %d characters", longestText)}
+	for field, text := range map[string]string{"intro": p.Intro, "introcy": p.IntroCy} {
+		if utf8.RuneCountInString(text) > longestText {
+			return &FieldError{field, fmt.Sprintf("may have at most %d characters", longestText)}
+		}
 	}
 	for i, item := range p.Items {
 		switch {
@@ -102,6 +108,10 @@ func (p *Pledge) check(publish bool) error {
 			return &FieldError{fmt.Sprintf("said%d", i), "is missing: say what people told you"}
 		case publish && item.Did == "":
 			return &FieldError{fmt.Sprintf("did%d", i), "is missing: say what you did, or why you cannot"}
+		case publish && (item.SaidCy == "") != (item.DidCy == ""):
+			return &FieldError{fmt.Sprintf("didcy%d", i), "must be there in Welsh with what they said, or neither"}
+		case utf8.RuneCountInString(item.SaidCy) > longestSaid || utf8.RuneCountInString(item.DidCy) > longestText:
+			return &FieldError{fmt.Sprintf("didcy%d", i), fmt.Sprintf("may have at most %d characters, and what they said %d", longestText, longestSaid)}
 		case utf8.RuneCountInString(item.Said) > longestSaid:
 			return &FieldError{fmt.Sprintf("said%d", i), fmt.Sprintf("may have at most %d characters", longestSaid)}
 		case utf8.RuneCountInString(item.Did) > longestText:

@@ -112,6 +112,22 @@ func TestPledgeByPages(t *testing.T) {
 	if _, page := o.get(anybody, "/pledge"); !strings.Contains(page, "You ring too late &lt;b&gt;") || !strings.Contains(page, "We have begun") || strings.Contains(page, "bea@example.org") {
 		t.Errorf("the public page:\n%s", page)
 	}
+	// In Welsh, where the lead has it; what she has not, in English, and said to be.
+	if _, page := o.get(anybody, "/pledge?lang=cy"); !strings.Contains(page, `<html lang="cy">`) || !strings.Contains(page, `<h1>Fe ddywedoch chi`) || !strings.Contains(page, "Rydym wedi dechrau") || !strings.Contains(page, `<span lang="en-GB">You ring too late`) || strings.Contains(page, "We have begun") {
+		t.Errorf("the public page in Welsh:\n%s", page)
+	}
+	form.Set("saidcy0", "Rydych yn ffonio'n rhy hwyr")
+	if status, page := o.post(lead, "/desk/pledge", form); status != 422 || !strings.Contains(page, "or neither") || !strings.Contains(page, "rhy hwyr") {
+		t.Errorf("half of it in Welsh: %d", status)
+	}
+	form.Set("didcy0", "Ail nyrs ar ddydd Llun")
+	o.post(lead, "/desk/pledge", form)
+	if _, page := o.get(anybody, "/pledge?lang=cy"); !strings.Contains(page, "Ail nyrs ar ddydd Llun") || strings.Contains(page, "A second nurse") {
+		t.Errorf("the public page in Welsh:\n%s", page)
+	}
+	if _, page := o.get(anybody, "/pledge"); strings.Contains(page, "Ail nyrs") {
+		t.Error("the English page speaks Welsh")
+	}
 	if status, file := o.get(lead, "/desk/pledge.csv"); status != 200 || !strings.Contains(file, "You ring too late") {
 		t.Errorf("as a file: %d %s", status, file)
 	}

@@ -6,8 +6,11 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/evanw/esbuild/pkg/api"
+
+	"lookout/bot"
 )
 
 var write = flag.Bool("write", false, "write assets/chat.js anew (go generate does)")
@@ -46,6 +49,25 @@ func TestBundleIsFresh(t *testing.T) {
 		if !bytes.Equal(served, script) {
 			t.Errorf("%s is not what element/ makes: run go generate ./channels/widget", file)
 		}
+	}
+}
+
+// Whatever keeps a carer out is said in either language, and days and months are its own.
+func TestCarerFaultsInBothLanguages(t *testing.T) {
+	words, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range []string{english, welsh} {
+		for _, fault := range bot.CarerFaults {
+			if words[lang][carerBad+string(fault)] == "" {
+				t.Errorf("%s is not said in %s", fault, lang)
+			}
+		}
+	}
+	at := time.Date(2026, 11, 4, 9, 5, 0, 0, time.UTC)
+	if got := clock(welsh, at) + "; " + clock(english, at) + "; " + born(welsh, "1961-04-30") + "; " + born(english, "1961-04-30"); got != "Mer 4 Tach, 09:05; Wed 4 Nov, 09:05; 30 Ebrill 1961; 30 April 1961" {
+		t.Error(got)
 	}
 }
 

@@ -50,6 +50,11 @@ func (c *Chat) settings(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// carerFields are where on her page each fault is mended.
+var carerFields = map[bot.CarerFault]string{bot.CarerName: "carer-name", bot.CarerKnown: "carer-name", bot.CarerWord: "carer-name", bot.CarerRelation: "relation", bot.CarerPhone: "carer-phone"}
+
+// showSettings shows them, with what is wrong with what she sent (a key of the words, "": nothing),
+// and with what she typed.
 func (c *Chat) showSettings(w http.ResponseWriter, r *http.Request, status int, s session, p bot.Patient, saved bool, fault string) {
 	moments, err := c.Bot.Thread(r.Context(), s.Patient, 0, 0)
 	if err != nil {
@@ -69,9 +74,12 @@ func (c *Chat) showSettings(w http.ResponseWriter, r *http.Request, status int, 
 			channels = append(channels, a.Channel)
 		}
 	}
-	c.show(w, r, status, "settings", map[string]any{"Lang": lang, "Patient": p, "Channels": channels, "Times": times, "Time": when, "Count": len(moments), "ID": rand.Text(), "Saved": saved, "Fault": fault,
+	c.show(w, r, status, "settings", map[string]any{"Lang": lang, "Patient": p, "Channels": channels, "Times": times, "Time": when, "Count": len(moments), "ID": rand.Text(), "Saved": saved, "Fault": fault, "At": cmp.Or(carerFields[bot.CarerFault(strings.TrimPrefix(fault, carerBad))], "carers"), "Form": r.PostForm, "Carer": strings.HasPrefix(fault, carerBad),
 		"Carers": c.carersOf(&p, lang), "Relations": c.Bot.Relations(lang), "MayAdd": c.mayAdd(&p)})
 }
+
+// carerBad begins the key of what is said of each [bot.CarerFault].
+const carerBad = "carer_bad_"
 
 // mayAdd says whether she can let a carer in: we must be able to tell her of it on her
 // own telephone.
@@ -117,17 +125,15 @@ func (c *Chat) addCarer(w http.ResponseWriter, r *http.Request) {
 		phone = "" // the bot says what is wrong
 	}
 	if !c.allow("carer:"+s.Patient, time.Hour, 10) {
-		c.showSettings(w, r, http.StatusTooManyRequests, s, p, false, strings.TrimSuffix(c.words[c.hers(r, p.Locale)]["code_many"], "."))
+		c.showSettings(w, r, http.StatusTooManyRequests, s, p, false, "code_many")
 		return
 	}
 	x := bot.Carer{Name: r.FormValue("name"), Relation: r.FormValue("relation"), At: bot.Address{Channel: c.PhoneChannel, At: phone}, Write: r.FormValue("write") == "yes"}
 	code, err := c.Bot.AddCarer(r.Context(), s.Patient, x)
-	var field *bot.FieldError
+	var fault bot.CarerFault
 	switch {
-	case errors.As(err, &field):
-		c.showSettings(w, r, http.StatusUnprocessableEntity, s, p, false, field.Field+" "+field.Problem)
-	case errors.Is(err, bot.ErrRefused):
-		c.showSettings(w, r, http.StatusConflict, s, p, false, strings.TrimPrefix(err.Error(), "refused: "))
+	case errors.As(err, &fault):
+		c.showSettings(w, r, http.StatusUnprocessableEntity, s, p, false, carerBad+string(fault))
 	case err != nil:
 		c.fail(w, r, err)
 	default:
@@ -155,10 +161,9 @@ func (c *Chat) saveSettings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err := c.keepSettings(r, p)
-	var field *bot.FieldError
 	switch {
-	case errors.As(err, &field):
-		c.showSettings(w, r, http.StatusUnprocessableEntity, s, p, false, field.Problem)
+	case errors.Is(err, bot.ErrInvalid): // no form of ours sends it
+		c.showSettings(w, r, http.StatusUnprocessableEntity, s, p, false, "set_bad")
 	case err != nil:
 		c.fail(w, r, err)
 	default:

@@ -139,7 +139,7 @@ func New(c Config) (*Chat, error) {
 		return nil, fmt.Errorf("chat: %w", err)
 	}
 	zone := c.Bot.Service().Location
-	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(t time.Time) string { return t.In(zone).Format("Mon 2 Jan, 15:04") }, "date": func(t time.Time) string { return t.In(zone).Format("2 January 2006") }, "scale": scale, "answers": answers, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
+	w.pages, err = template.New("").Funcs(template.FuncMap{"clock": func(lang string, t time.Time) string { return clock(lang, t.In(zone)) }, "born": born, "date": func(t time.Time) string { return t.In(zone).Format("2 January 2006") }, "scale": scale, "answers": answers, "yesNo": func() []string { return []string{"yes", "no", "unsure"} }}).
 		Option("missingkey=error").ParseFS(files, "assets/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("chat: %w", err)

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"lookout/bot"
 )
 
 // The languages that the pages speak. Everything that they say by themselves is in
@@ -27,6 +30,30 @@ func loadWords() (map[string]map[string]string, error) {
 		return nil, fmt.Errorf("assets/words.json: %w", err)
 	}
 	return words, nil
+}
+
+// The days and months of Welsh, as the Unicode CLDR has them. They want a Welsh speaker's review.
+var (
+	welshDays   = [...]string{"Sul", "Llun", "Maw", "Mer", "Iau", "Gwen", "Sad"}
+	welshMonths = [...]string{"Ionawr", "Chwefror", "Mawrth", "Ebrill", "Mai", "Mehefin", "Gorffennaf", "Awst", "Medi", "Hydref", "Tachwedd", "Rhagfyr"}
+	welshShort  = [...]string{"Ion", "Chwef", "Maw", "Ebr", "Mai", "Meh", "Gorff", "Awst", "Medi", "Hyd", "Tach", "Rhag"}
+)
+
+// clock is a moment as a page says it.
+func clock(lang string, t time.Time) string {
+	if lang == welsh {
+		return fmt.Sprintf("%s %d %s, %s", welshDays[t.Weekday()], t.Day(), welshShort[t.Month()-1], t.Format("15:04"))
+	}
+	return t.Format("Mon 2 Jan, 15:04")
+}
+
+// born is a birth date as a page says it.
+func born(lang, day string) string {
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil || lang != welsh {
+		return bot.LongDay(day)
+	}
+	return fmt.Sprintf("%d %s %d", t.Day(), welshMonths[t.Month()-1], t.Year())
 }
 
 // languageOf is what a person is spoken to in on a page.

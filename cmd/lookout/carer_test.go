@@ -41,6 +41,11 @@ func TestChatCarer(t *testing.T) {
 			t.Errorf("%s: the page does not say so", name)
 		}
 	}
+	w.submit(c, "/chat/language", url.Values{"to": {"cy"}}, 200)
+	if page := w.submit(c, "/chat/carers", url.Values{"name": {"Tom"}, "relation": {"friend"}, "phone": {"07700 900123"}}, 422); !strings.Contains(page, `<a href="#carer-phone">ysgrifennwch eu rhif`) || !strings.Contains(page, `name="name" maxlength="20" autocomplete="off" required value="Tom"`) || !strings.Contains(page, `value="friend" selected`) || !strings.Contains(page, "30 Ebrill 1961") {
+		t.Errorf("in Welsh the page does not say what is wrong, or what she typed is lost:\n%s", page)
+	}
+	w.submit(c, "/chat/language", url.Values{"to": {"en-GB"}}, 200)
 	w.clock.forward(1)
 	code, link := w.letIn(c, "Tom", "07700900555", "yes")
 	w.expect(mary, 0, "text STOP Tom")

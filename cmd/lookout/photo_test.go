@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -196,6 +197,55 @@ func TestChatPhoto(t *testing.T) {
 	for _, drawer := range []string{"photos/" + id, "photos/" + ghost, "erasing"} {
 		if left, err := w.process.store.Values(t.Context(), drawer, w.clock.now()); len(left) != 0 || err != nil {
 			t.Errorf("%d values of people who were erased are left in %s, %v", len(left), drawer, err)
+		}
+	}
+}
+
+// On an encrypted store a photo lies in none of the store's files as it is, nor does the
+// key that seals it; the nurse has it before her on the case, which is sound with it.
+func TestPhotoOnAnEncryptedStore(t *testing.T) {
+	folder := t.TempDir()
+	keyset, path := filepath.Join(folder, "keyset"), filepath.Join(folder, "lookout.db")
+	if _, err := in(t, []string{"LOOKOUT_STORE=sqlite:" + path, "LOOKOUT_KEYSET_FILE=" + keyset}, "keys", "make", keyset); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorldOn(t, "sqlite:"+path, func(s *settings) { s.KeysetFile = keyset })
+	id := w.enrol("Mary", mary)
+	w.sendPhotos(w.opened(id), "p1", "my scar looks like this zebedeewords", "", 200, aPhoto(t))
+	w.atTheDesk("ann@anytown.example", bot.Nurse)
+	ann := newBrowser(t).tab()
+	ann.signIn(w.url, "ann@anytown.example", "harbour lemon ladder")
+	ann.open(w.url + "/desk/patients/" + id)
+	ann.click("summary", "Look at the photo")
+	ann.until("document.querySelector('.desk-photo')?.naturalWidth===40")
+	ann.sound("case, with a photo")
+	name := js[string](ann, "document.querySelector('.desk-photo').src.split('/').pop()")
+	photo, err := w.process.bot.Photo(t.Context(), id, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := w.process.store.Values(t.Context(), "keys", w.clock.now())
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("the store has no keys: %v", err)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, secret := range map[string][]byte{"the photo": photo[:40], "what a JPEG begins with": photo[:11], "its end": photo[len(photo)-40:], "her words": []byte("zebedeewords")} {
+			if bytes.Contains(text, secret) {
+				t.Errorf("%s holds %s in the clear", filepath.Base(file), what)
+			}
+		}
+		for which, key := range keys {
+			if bytes.Contains(text, key) {
+				t.Errorf("%s holds the key %s in the clear", filepath.Base(file), which)
+			}
 		}
 	}
 }
