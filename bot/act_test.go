@@ -479,3 +479,40 @@ func TestTrapDeathWithTextsQueued(t *testing.T) {
 		}
 	}
 }
+
+// What she says on the telephone is read like a message, opens or joins rows that the nurse
+// then holds as spoken with, and neither texts her nor pages anybody. A row that a colleague
+// holds stays hers.
+func TestTookCall(t *testing.T) {
+	w := newWard(t)
+	call := func(by, words string) bot.Row {
+		t.Helper()
+		return must[bot.Row](w)(w.TookCall(t.Context(), w.her.ID, by, words))
+	}
+	row := call("ann@example.org", "cant feel her legs since this morning, and wet herself")
+	if row.Level != triage.Emergency || row.State != bot.Claimed || row.ClaimedBy != "ann@example.org" || !row.Spoke || !strings.HasPrefix(row.Message, "By telephone: cant feel") || len(row.Spans) == 0 || !strings.Contains(row.Message[row.Spans[0].Start:row.Spans[0].End], "legs") {
+		t.Errorf("%+v", row)
+	}
+	w.at = w.at.Add(2 * time.Hour)
+	if to := w.deliver(); to != "" {
+		t.Errorf("somebody was texted or paged: %q", to)
+	}
+	must[bot.Row](w)(w.Take(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org"}))
+	if r := call("ann@example.org", "she still cannot feel her legs"); r.ID != row.ID || r.ClaimedBy != "bea@example.org" || !strings.Contains(r.Message, "still cannot feel") {
+		t.Errorf("a colleague's row: %+v", r)
+	}
+	w.deliver()
+	if r := call("ann@example.org", "asks where to park on Friday"); r.State != bot.Claimed && r.ClaimedBy == "" {
+		t.Errorf("nobody has the call: %+v", r)
+	}
+	for _, words := range []string{" ", strings.Repeat("x", 2001)} {
+		var wrong *bot.FieldError
+		if _, err := w.TookCall(t.Context(), w.her.ID, "ann@example.org", words); !errors.As(err, &wrong) || wrong.Field != "text" {
+			t.Errorf("%d characters: %v", len(words), err)
+		}
+	}
+	call("ann@example.org", "her husband rang: she passed away on Sunday")
+	if p := must[bot.Patient](w)(w.Patient(t.Context(), w.her.ID)); p.Status != bot.Paused {
+		t.Errorf("a death was reported by telephone, and she is %s", p.Status)
+	}
+}

@@ -38,6 +38,21 @@ func (d *Desk) link(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	return nil
 }
 
+// call keeps what she said on the telephone, and leads to the row that it belongs to.
+func (d *Desk) call(w http.ResponseWriter, r *http.Request, u bot.User) error {
+	id, words := r.PathValue("id"), r.PostFormValue("text")
+	row, err := d.Bot.TookCall(bot.Audited(r.Context(), entry(r, u, "write down a call from her", "", "")), id, u.Email, words)
+	var wrong *bot.FieldError
+	if errors.As(err, &wrong) {
+		return d.showCase(w, r, u, id, "", http.StatusUnprocessableEntity, view{"Fault": fieldNames[wrong.Field] + " " + wrong.Problem, "At": "call", "Call": words})
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/desk/rows/"+row.ID, http.StatusSeeOther)
+	return nil
+}
+
 // endCarer takes back what she has let somebody see, at her word.
 func (d *Desk) endCarer(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	id := r.PathValue("id")
@@ -106,7 +121,7 @@ func (d *Desk) showCase(w http.ResponseWriter, r *http.Request, u bot.User, pati
 	v := view{"Title": c.Patient.Name(), "Case": c, "Row": row, "Moments": timeline, "Everything": everything, "Phone": phone.At, "MayLink": mayLink(&c.Patient), "Emergency": triage.Emergency, "Urgent": triage.Urgent,
 		"Ask": []string(nil), "Findings": []triage.Finding(nil), "Rung": []moment(nil), "Mine": false, "Offered": false, "MayTakeOver": false, "Looking": []string(nil), "Drafts": map[string]string{},
 		"Expected": d.expected(&c, nil), "Trends": trends(pack, &c), "Changes": d.changes(&c), "Upto": upto(&c), "Levels": levels, "Sheets": bot.Sheets, "Plans": pack.PlanChoices(),
-		"RingResults": pack.RingResults(), "Texts": []choice(nil), "Colleagues": []bot.User(nil), "Fault": "", "At": "", "Since": []moment(nil), "Check": nil,
+		"RingResults": pack.RingResults(), "Texts": []choice(nil), "Colleagues": []bot.User(nil), "Fault": "", "At": "", "Since": []moment(nil), "Check": nil, "Call": "",
 		"Tomorrow": d.Bot.Service().Hours.Next(midnight(d.now(), 1)), "MaxExpected": d.Now().AddDate(0, 0, 28), "Today": d.now()}
 	if row != nil {
 		if err := d.aboutRow(r, u, &c, row, v); err != nil {
@@ -223,7 +238,7 @@ func (d *Desk) changes(c *bot.Case) *changed {
 	var x *changed
 	for _, m := range slices.Backward(c.Moments) {
 		human := m.By != "patient" && m.By != "lookout" && m.By != "carrier" && m.By != "carer"
-		if human && (m.Kind == bot.EntryRing && d.spoke(m.Why) || m.Kind == bot.EntryRow && strings.HasPrefix(m.Why, "closed")) {
+		if human && (m.Kind == bot.EntryRing && (m.Why == bot.RangUs || d.spoke(m.Why)) || m.Kind == bot.EntryRow && strings.HasPrefix(m.Why, "closed")) {
 			x = &changed{When: m.At, What: d.person(context.Background(), m.By) + ": " + m.Why}
 			break
 		}

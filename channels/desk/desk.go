@@ -53,6 +53,7 @@ type Bot interface {
 	Release(ctx context.Context, a bot.Act) (bot.Row, error)
 	Ring(ctx context.Context, a bot.Act, result string) (bot.Row, error)
 	Note(ctx context.Context, a bot.Act, text string) (bot.Row, error)
+	TookCall(ctx context.Context, patient, by, words string) (bot.Row, error)
 	PutOff(ctx context.Context, a bot.Act, until time.Time, why string) (bot.Row, error)
 	Offer(ctx context.Context, a bot.Act, to, why string) (bot.Row, error)
 	TakeOver(ctx context.Context, a bot.Act) (bot.Row, error)
@@ -227,6 +228,7 @@ func (d *Desk) Register(mux *http.ServeMux) {
 		"GET /desk/patients/{id}/access.csv":         {d.accessFile, leads},
 		"GET /desk/patients/{id}":                    {d.patient, clinical},
 		"POST /desk/patients/{id}/link":              {d.link, clinical},
+		"POST /desk/patients/{id}/call":              {d.call, clinical},
 		"GET /desk/patients/{id}/photos/{name}":      {d.photo, clinical},
 		"POST /desk/patients/{id}/carers/{carer}":    {d.endCarer, clinical},
 		"POST /desk/search":                          {d.search, clinical},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -426,5 +427,29 @@ func TestASessionThatCannotBeKept(t *testing.T) {
 	status, page := o.get(ann, "/desk/")
 	if status != http.StatusServiceUnavailable || strings.Count(page, "<h1") != 1 || !strings.Contains(page, "Not available just now") {
 		t.Errorf("%d %s", status, page)
+	}
+}
+
+// She rings: the nurse finds her, writes down what she says, and is on the row that it
+// belongs to, which is hers. What she typed is kept when it is not taken.
+func TestACallFromHer(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	her := "/desk/patients/" + strings.Split(o.row, bot.RowMark)[0]
+	if status, page := o.post(ann, her+"/call", url.Values{"text": {strings.Repeat("x", 2001)}}); status != 422 || !strings.Contains(page, "too long") || !strings.Contains(page, "xxx</textarea>") {
+		t.Errorf("too long: %d", status)
+	}
+	status, page := o.post(ann, her+"/call", url.Values{"text": {"the lump has doubled in size, she is in tears"}})
+	if status != 200 || !strings.Contains(page, "Held by ann@example.org") || !strings.Contains(page, "Somebody has spoken with her") || !strings.Contains(page, "has doubled in size") || !strings.Contains(page, bot.RangUs) {
+		t.Errorf("%d: the row of her call:\n%s", status, page)
+	}
+	if status, _ := o.post(o.browser("ida@example.org"), her+"/call", url.Values{"text": {"x"}}); status != 403 {
+		t.Errorf("an administrator: %d", status)
+	}
+	entries, err := o.bot.AuditLog(t.Context(), 0, 1000)
+	if err != nil || !slices.ContainsFunc(entries, func(e bot.AuditEntry) bool {
+		return e.Did == "write down a call from her" && e.By == "ann@example.org" && "/desk/patients/"+e.Patient == her
+	}) {
+		t.Errorf("the audit does not have it: %v", err)
 	}
 }
