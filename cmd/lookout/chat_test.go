@@ -417,7 +417,7 @@ func TestChatSettings(t *testing.T) {
 	c := w.opened(id)
 	w.submit(c, "/chat/say", url.Values{"id": {"one"}, "words": {"hello from the chat"}}, 200)
 	page := w.submit(c, "/chat/settings", url.Values{"time": {"set_morning"}, "channel": {"chat"}}, 200)
-	for _, words := range []string{"Saved.", "Mary Jones", "1961-04-30", strings.TrimPrefix(mary, "+")} {
+	for _, words := range []string{"Saved.", "Mary Jones", "30 April 1961", strings.TrimPrefix(mary, "+")} {
 		if !strings.Contains(page, words) {
 			t.Errorf("the page does not say %q", words)
 		}
