@@ -8,10 +8,10 @@ import (
 // answerWords are the classes of the lexicon by which answers are read; each may
 // be missing, and then nothing is of it.
 type answerWords struct {
-	yes, no, fine, unsure, maybe, refuse, nurse, correct, filler, seen, none, some *part
-	presumes, relief, safety, errand, open                                         *part
-	scaleGood, scaleBad, scaleAsksGood                                             *part
-	redFlags, turns                                                                *part
+	yes, no, fine, unsure, maybe, refuse, nurse, correct, filler, seen, none, some, signOff *part
+	presumes, relief, safety, errand, open                                                  *part
+	scaleGood, scaleBad, scaleAsksGood                                                      *part
+	redFlags, turns                                                                         *part
 }
 
 // answerClasses finds the classes that answers are read by.
@@ -28,7 +28,7 @@ func (c *compiler) answerClasses() {
 		seen: get("answer_seen"), none: get("answer_none"), some: get("answer_some"),
 		presumes: get("asks_presuming"), relief: get("asks_relief"), safety: get("asks_safety"), errand: get("asks_errand"), open: get("asks_open"),
 		scaleGood: get("scale_good"), scaleBad: get("scale_bad"), scaleAsksGood: get("scale_asks_good"),
-		redFlags: get("red_flags"), turns: get("turns"),
+		redFlags: get("red_flags"), turns: get("turns"), signOff: get("sign_off"),
 	}
 }
 

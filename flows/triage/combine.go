@@ -131,14 +131,15 @@ func (r *reader) persist() {
 				worse = worse || p.Worsening && f.Severity > p.LastSeverity && p.LastSeverity >= 0
 			}
 		}
+		worth := max(f.Level, f.hinted)
 		long := days >= persistentDays || times >= 1 && days >= recurringDays
 		switch {
 		case f.Level < Soon && c.New && times > 0 && long:
 			f.Level, f.Rule = Soon, fmt.Sprintf("%s: it has gone on for %d days", f.Concept, days)
 			r.out.Rules = append(r.out.Rules, "persistence (clinical digest 6.5)")
-		case expected > 0 && f.Level > Routine && f.Level < Emergency && !worse && f.Severity < 8:
-			r.spared = max(r.spared, f.Level)
-			f.Level, f.Rule = f.Level-1, f.Concept+": marked as known and expected"
+		case expected > 0 && worth > Routine && worth < Emergency && !worse && f.Severity < 8:
+			r.spared = max(r.spared, worth)
+			f.Level, f.hinted, f.Rule = worth-1, None, f.Concept+": marked as known and expected"
 			r.out.Rules = append(r.out.Rules, "known and expected (DN4)")
 		}
 	}

@@ -85,10 +85,10 @@ func TestHeldOutMessagesAreReadAboveTheBars(t *testing.T) {
 		of, n   int
 		atLeast float64
 	}{
-		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.93},
-		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.88},
-		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.985},
-		{"acceptable", f.Acceptable, f.N, 0.86},
+		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.94},
+		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.9},
+		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.99},
+		{"acceptable", f.Acceptable, f.N, 0.87},
 		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.77},
 		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.975},
 	} {
@@ -153,7 +153,7 @@ func TestTrainingIsRepeatable(t *testing.T) {
 				want[k] += x / members
 			}
 		}
-		for k, x := range loaded.scores(prepare(bare, &examples[i])) {
+		for k, x := range loaded.scores(prepare(bare, &examples[i]), new(look)) {
 			if off := math.Abs(float64(x - want[k])); off > 0.35 {
 				t.Errorf("%s: output %d is %.2f, and %.2f before rounding", examples[i].ID, k, x, want[k])
 			}

@@ -55,10 +55,14 @@ func ReadExamples(in io.Reader, name string) ([]Example, error) {
 	return out, nil
 }
 
-// fold puts an example into one of n parts, always the same, and the members of a
-// pair into one.
+// fold puts an example into one of n parts, always the same: the members of a pair into
+// one, and the answers to a question into one, so that none is judged by a network that
+// knows its question.
 func (x *Example) fold(n int) int {
 	name := x.ID
+	if x.Ask != nil {
+		name = x.Ask.Prompt
+	}
 	for _, tag := range x.Tags {
 		if strings.HasPrefix(tag, "pair:") {
 			name = x.ID[:1] + tag

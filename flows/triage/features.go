@@ -136,7 +136,7 @@ func (r *reader) ruled() Level {
 
 // isCourtesy says whether a finding stands on greetings and kisses alone.
 func (r *reader) isCourtesy(f *Finding) bool {
-	if f.Level > None || r.kinds&bit(markCourtesy) == 0 {
+	if f.Level > None || r.kinds&bit(markCourtesy) == 0 && r.signOff == 0 {
 		return false
 	}
 	for i := range r.tokens {

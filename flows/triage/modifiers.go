@@ -48,7 +48,7 @@ func (r *reader) side(m *match) string {
 		case "left":
 			return "left"
 		case "right":
-			if i == 0 || !strings.Contains(" not all just isnt feel quite about is ", " "+r.tokens[i-1].word+" ") {
+			if i == 0 || !strings.Contains(" not all just isnt feel feels felt feeling quite about is ", " "+r.tokens[i-1].word+" ") {
 				return "right"
 			}
 		case "both":

@@ -89,6 +89,14 @@ func (r *reader) scale(a *asked) {
 	}
 	r.out.Answer = Answer{Kind: Value, Number: worst, More: r.says(2)}
 	n := (worst - low) / (high - low) * 10
+	switch {
+	case n <= 2.5:
+		r.height = 1
+	case n < 7.5:
+		r.height = 2
+	default:
+		r.height = 3
+	}
 	if reversed {
 		n = 10 - n
 	}

@@ -20,6 +20,8 @@ type asked struct {
 	open      bool       // it asks how something is or was, and takes nothing for granted
 	prompt    []uint32   // hashes of its words, for the second reader
 	content   []uint32   // those that are not light
+	signs     []uint32   // of the classes that its words are in, those of word i in signs[signEnds[i-1]:signEnds[i]]
+	signEnds  []int32
 }
 
 // maxPrompts bounds how many questions a lexicon remembers. A service asks some
@@ -86,6 +88,10 @@ func (r *reader) readPrompt() asked {
 		if !whole[i].light {
 			a.content = append(a.content, a.prompt[i])
 		}
+		for _, c := range whole[i].classes() {
+			a.signs = append(a.signs, r.lex.classSigns[c])
+		}
+		a.signEnds = append(a.signEnds, int32(len(a.signs)))
 	}
 	return a
 }

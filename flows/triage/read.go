@@ -23,6 +23,8 @@ type reader struct {
 	history      []Past
 	hints        []string // concepts of which there is a hint, which counts only for the second reader
 	onlyCourtesy bool     // it holds nothing but greetings and kisses
+	signOff      int      // how many words at its end sign it off, like "thanks x"
+	height       int      // where her score lies on its scale, see heights; 0: none
 	badness      int      // her score, 1 more than on a scale from 0 to 10, 10 the worst; 0: none
 	picked       []token  // the words of the options that she chose
 	prompt       bool     // it is a question that is read, not her words
@@ -73,10 +75,29 @@ func (r *reader) understand() {
 	for i := range r.tokens {
 		r.onlyCourtesy = r.onlyCourtesy && r.marked(i, bit(markCourtesy))
 	}
+	r.signOff = r.signOffWords()
 	for i := range r.matches {
 		r.finding(&r.matches[i])
 	}
 }
+
+// signOffWords counts the words of "thanks" and of kisses at the end; none, where there
+// are no others before them.
+func (r *reader) signOffWords() int {
+	end := len(r.tokens)
+	for at := end - 1; at >= 0 && at >= end-longestSignOff; at-- {
+		if r.marked(at, bit(markCourtesy)) && at == end-1 || at+r.phraseAt(at, r.lex.words.signOff) == end {
+			end = at
+		}
+	}
+	if end == 0 {
+		return 0
+	}
+	return len(r.tokens) - end
+}
+
+// longestSignOff is how many words a phrase of it has at most.
+const longestSignOff = 4
 
 // command finds the command word that the whole message is.
 func (r *reader) command() {
@@ -120,7 +141,7 @@ func (r *reader) finding(m *match) {
 		if f.Level > None {
 			r.hints = append(r.hints, c.ID)
 		}
-		f.Level = None
+		f.hinted, f.Level = f.Level, None
 	}
 	r.add(f)
 }

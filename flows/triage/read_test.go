@@ -214,6 +214,28 @@ func BenchmarkReadWorst(b *testing.B) {
 	}
 }
 
+// Where a message is serious, each hint in it is a concern of its own; and what a nurse has
+// marked as known and expected is spared, whether a wording or a hint names it.
+func TestHintsAreConcernsOfTheirOwn(t *testing.T) {
+	lex := shipped(t)
+	for _, text := range []string{"my calf is swollen hot and painful and I found a lump in my breast", "crushing pain in my chest. Also found a lump in my breast"} {
+		got := Read(lex, text, nil, Profile{}, nil)
+		if !slices.ContainsFunc(got.Findings, func(f Finding) bool { return f.Concept == "breast_lump" && f.Level == Soon }) || got.Level < Urgent {
+			t.Errorf("%q is read as %s with %+v, want a lump of its own", text, got.Level, got.Findings)
+		}
+	}
+	known := []Past{{Concept: "arm_swelling", FirstDaysAgo: 5, LastDaysAgo: 3, Times: 1, LastSeverity: -1, ExpectedDays: 20}}
+	if got := Read(lex, "my arm is swollen", nil, Profile{}, known); got.Level != Routine {
+		t.Errorf("a known swelling is read as %s: %s", got.Level, got.Why)
+	}
+	if got := Read(lex, "my arm is swollen and I found a lump in my breast", nil, Profile{}, known); got.Level < Soon || got.Findings[0].Level >= Soon {
+		t.Errorf("a lump beside a known swelling is read as %s with %+v", got.Level, got.Findings)
+	}
+	if got := Read(lex, "my arm is swollen", nil, Profile{}, nil); got.Level != Soon {
+		t.Errorf("a swelling is read as %s: %s", got.Level, got.Why)
+	}
+}
+
 // What begins like a "no" answers nothing where nothing was asked: with a hint of trouble
 // in it, it is not taken for one.
 func TestNotFeelingRightIsNoAnswer(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // second is the statistical reader: a small network that is trained from
@@ -46,8 +47,8 @@ type second struct {
 const (
 	outputs   = 4 // the levels that it can raise to, from Routine up
 	members   = 3 // networks
-	hidden    = 48
-	filters   = 96
+	hidden    = 72
+	filters   = 144
 	width     = 3 // words that a filter sees at once
 	bagRow    = outputs + hidden
 	filterRow = width * filters
@@ -122,7 +123,7 @@ func lower(sum []int32, lanes []uint64, n int) {
 }
 
 // secondMagic opens a file of weights, and names its format.
-const secondMagic = "lookout second reader 4\n"
+const secondMagic = "lookout second reader 5\n"
 
 // maxRows bounds each table of a file.
 const maxRows = 1 << 20
@@ -239,12 +240,25 @@ func empty() *second {
 // never is a threshold that no message reaches.
 const never = 1e8
 
+// look is one look of the filters at a message: its words, the answer of each filter at
+// its strongest, and the place of that, which may begin before the first word.
+type look struct {
+	sequence
+	best [filters]int32
+	at   [filters]int16
+}
+
+var looks = sync.Pool{New: func() any { return new(look) }}
+
+// answer is what filter f says, or nothing.
+func (s *second) answer(l *look, f int) float32 {
+	return max(0, s.filterScale[f]*float32(l.best[f])+s.filterBias[f])
+}
+
 // scores gives for each level above none how far the message is beyond the
-// threshold of being raised to it: from nought up, it is.
-func (s *second) scores(r *reader) [outputs]float32 {
-	q := sequences.Get().(*sequence)
-	defer sequences.Put(q)
-	r.sequence(q)
+// threshold of being raised to it: from nought up, it is. l gets what the filters saw.
+func (s *second) scores(r *reader, l *look) [outputs]float32 {
+	r.sequence(&l.sequence)
 	var bag [bagRow]int32
 	var lanes [bagRow / 4]uint64
 	n, held := 0, 0
@@ -266,14 +280,14 @@ func (s *second) scores(r *reader) [outputs]float32 {
 	for k := range sum {
 		sum[k] = scale * s.bagScale[k] * float32(bag[k])
 	}
-	best := s.filter(q, &sum, nil)
+	s.filter(l, &sum)
 	out := s.bias
 	thresholds := &s.thresholds[ground(r.grounded())]
 	for k := range out {
 		out[k] += sum[k] - thresholds[k]
 	}
 	for f := range filters {
-		if x := s.filterScale[f]*float32(best[f]) + s.filterBias[f]; x > 0 {
+		if x := s.answer(l, f); x > 0 {
 			for k := range out {
 				out[k] += x * s.filterOut[f][k]
 			}
@@ -340,24 +354,22 @@ func (w *window) add(row []byte) {
 	w.rows++
 }
 
-// filter runs the filters over a sequence, adds the average of the words' vectors
-// to sum, and gives the strongest answer of each filter; at, if not nil, gets the
-// place of it, which may begin before the first word.
-func (s *second) filter(q *sequence, sum *[bagRow]float32, at *[filters]int) (best [filters]int32) {
+// filter runs the filters over the words, and adds the average of their vectors to sum.
+func (s *second) filter(l *look, sum *[bagRow]float32) {
 	var last [width]window
 	var vectors [bagRow]int32
 	var vectorLanes [bagRow / 4]uint64
 	words, held := 0, 0
-	for f := range best {
-		best[f] = unreached
+	for f := range l.best {
+		l.best[f] = unreached
 	}
-	for i := range len(q.words) + width - 1 {
+	for i := range len(l.words) + width - 1 {
 		here := &last[i%width]
 		*here = window{}
-		if i < len(q.words) {
-			if row := s.words.find(q.words[i]); row != nil {
+		if i < len(l.words) {
+			if row := s.words.find(l.words[i]); row != nil {
 				here.add(row[bagRow:])
-				if q.tokens[i] >= 0 {
+				if l.tokens[i] >= 0 {
 					words++
 					addRow(vectorLanes[:], row[:bagRow])
 					if held++; held == maxLifted {
@@ -366,7 +378,7 @@ func (s *second) filter(q *sequence, sum *[bagRow]float32, at *[filters]int) (be
 					}
 				}
 			}
-			signs := q.of(i)
+			signs := l.of(i)
 			for _, h := range signs[:min(len(signs), maxSigns)] {
 				if row := s.signs.find(h); row != nil {
 					here.add(row)
@@ -374,7 +386,7 @@ func (s *second) filter(q *sequence, sum *[bagRow]float32, at *[filters]int) (be
 			}
 		}
 		// The window ends at word i; its first word may lie before the beginning.
-		s.compare(&best, at, i-width+1, &last[(i+1)%width], &last[(i+2)%width], here)
+		l.compare(i-width+1, &last[(i+1)%width], &last[(i+2)%width], here)
 	}
 	lower(vectors[:], vectorLanes[:], held)
 	if words > 0 {
@@ -382,11 +394,10 @@ func (s *second) filter(q *sequence, sum *[bagRow]float32, at *[filters]int) (be
 			sum[k] += s.wordScale[k] * float32(vectors[k]) / float32(words)
 		}
 	}
-	return best
 }
 
 // compare keeps what each filter gives over three words where it is the strongest yet.
-func (s *second) compare(best *[filters]int32, at *[filters]int, place int, a, b, c *window) {
+func (l *look) compare(place int, a, b, c *window) {
 	lifted := int32(lift * (a.rows + b.rows + c.rows))
 	const n = filters / 4
 	for i := range n {
@@ -394,18 +405,15 @@ func (s *second) compare(best *[filters]int32, at *[filters]int, place int, a, b
 		for k := range 4 {
 			x := int32(lane&0xffff) - lifted
 			lane >>= 16
-			if x > best[4*i+k] {
-				best[4*i+k] = x
-				if at != nil {
-					at[4*i+k] = place
-				}
+			if x > l.best[4*i+k] {
+				l.best[4*i+k], l.at[4*i+k] = x, int16(place)
 			}
 		}
 	}
 }
 
 // strongest gives her words that speak most for a level, in her own order.
-func (s *second) strongest(r *reader, level Level) []string {
+func (s *second) strongest(r *reader, l *look, level Level) []string {
 	k := int(level) - 1
 	by := make([]float32, len(r.tokens))
 	r.features(func(h uint32, token int) {
@@ -413,20 +421,14 @@ func (s *second) strongest(r *reader, level Level) []string {
 			by[token] += s.bagScale[k] * float32(int(row[k])-lift)
 		}
 	})
-	q := sequences.Get().(*sequence)
-	defer sequences.Put(q)
-	r.sequence(q)
-	var sum [bagRow]float32
-	var at [filters]int
-	best := s.filter(q, &sum, &at)
 	for f := range filters {
-		x := s.filterScale[f]*float32(best[f]) + s.filterBias[f]
+		x := s.answer(l, f)
 		if x <= 0 {
 			continue
 		}
 		for j := range width {
-			if i := at[f] + j; i >= 0 && i < len(q.words) && q.tokens[i] >= 0 {
-				by[q.tokens[i]] += x * s.filterOut[f][k] / width
+			if i := int(l.at[f]) + j; i >= 0 && i < len(l.words) && l.tokens[i] >= 0 {
+				by[l.tokens[i]] += x * s.filterOut[f][k] / width
 			}
 		}
 	}
@@ -505,16 +507,19 @@ func (r *reader) secondReading() (harmless bool) {
 	if s == nil || r.plain() || !r.legible() {
 		return false
 	}
-	level := raisedTo(s.scores(r))
+	seen := looks.Get().(*look)
+	defer looks.Put(seen)
+	level := raisedTo(s.scores(r, seen))
 	if level > Soon && r.onlyADeath() {
 		level = Soon // grief reads like despair
 	}
 	if level == None {
 		return r.readable()
 	}
+	r.agree(min(level, r.out.Level))
 	// What a nurse has spared is what the words say: to read the same in them again is
-	// no reason to raise it.
-	if level <= max(r.out.Level, r.spared) || level == Routine && !r.harmless() { // the floor says that better
+	// no reason to raise it, unless there is a hint of something else.
+	if level <= r.out.Level || level <= r.spared && !r.doubtful() || level == Routine && !r.harmless() { // the floor says that better
 		return false
 	}
 	bare := r.yesNo()
@@ -524,15 +529,17 @@ func (r *reader) secondReading() (harmless bool) {
 	if level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || !bare.More && (bare.Kind == SaidNo || bare.Kind == SaidYes && len(r.hints) == 0)) {
 		return false // an option asks for nothing, nor does a "no xx", nor a "yes" that is good news
 	}
-	words := strings.Join(s.strongest(r, level), "”, “")
 	rule := fmt.Sprintf("second reader: %s", level)
+	f := r.hinted()
 	why := fmt.Sprintf("It reads like what is %s, by a comparison with labelled messages", level)
-	if words != "" {
+	if c := r.conceptOf(f); c != nil && c.Level == level && f.Text != "" {
+		why = fmt.Sprintf("“%s”: %s (%s, by a comparison with labelled messages)", shorten(f.Text), c.Name, level)
+	} else if words := strings.Join(s.strongest(r, seen, level), "”, “"); words != "" {
 		why += " (“" + words + "”)"
 	}
 	r.out.Level, r.out.Why = level, why+"."
 	r.out.Rules = append(r.out.Rules, rule)
-	f := r.hinted()
+	r.agree(level)
 	if f == nil {
 		id := "reads_like_trouble"
 		if level == Routine {
@@ -604,8 +611,48 @@ func (r *reader) readable() bool {
 	return unknown <= 1+words/6
 }
 
-// hinted gives the finding that the second reader's doubt is about: the worst of
-// what the rules saw a hint of, or found at a lower level.
+// doubtful says whether there is a hint that no nurse has spared.
+func (r *reader) doubtful() bool {
+	return slices.ContainsFunc(r.out.Findings, func(f Finding) bool { return f.hinted >= Soon })
+}
+
+// agree lets the hints of no more than that level count whose words say nothing that counts
+// already, the fewest words first: where a message is serious, each other thing in it that
+// may be is a concern of its own for the nurse.
+func (r *reader) agree(level Level) {
+	for {
+		var best *Finding
+		for i := range r.out.Findings {
+			f := &r.out.Findings[i]
+			if f.hinted >= Soon && f.hinted <= level && f.Level < f.hinted && !r.lex.concepts[f.Concept].Vague && !r.counted(f) &&
+				(best == nil || f.End-f.Start < best.End-best.Start) {
+				best = f
+			}
+		}
+		if best == nil {
+			return
+		}
+		best.Level = best.hinted
+	}
+}
+
+// counted says whether words of a hint count already as something no less serious.
+func (r *reader) counted(hint *Finding) bool {
+	return slices.ContainsFunc(r.out.Findings, func(g Finding) bool {
+		return g.Level >= hint.hinted && g.Start < hint.End && hint.Start < g.End
+	})
+}
+
+// conceptOf gives the concept of a finding, or nil.
+func (r *reader) conceptOf(f *Finding) *Concept {
+	if f == nil {
+		return nil
+	}
+	return r.lex.concepts[f.Concept]
+}
+
+// hinted gives the finding that the second reader's doubt is about: the worst of what
+// the rules saw a hint of, or else of what they found at a lower level.
 func (r *reader) hinted() *Finding {
 	best := -1
 	var worst Level
@@ -615,7 +662,8 @@ func (r *reader) hinted() *Finding {
 		if f.Polarity != "said" || c == nil || c.Level < Soon || f.Time == "past" || f.Experiencer == "other" {
 			continue
 		}
-		if best < 0 || c.Level > worst {
+		hint, had := f.hinted > None, best >= 0 && r.out.Findings[best].hinted > None
+		if best < 0 || hint && !had || hint == had && c.Level > worst {
 			best, worst = i, c.Level
 		}
 	}

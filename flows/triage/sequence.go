@@ -1,7 +1,5 @@
 package triage
 
-import "sync"
-
 // sequence is a message as the second reader's filters run over it: the words of
 // the question, if any, a stop, and her words in their order with the stops
 // between them. Each word carries signs of what the rules saw on it: the classes of
@@ -20,8 +18,6 @@ const maxSequence = 400
 const maxPrompt = 60
 
 var (
-	sequences = sync.Pool{New: func() any { return new(sequence) }}
-
 	signDenied  = signHash("denied")
 	signUnknown = signHash("unknown")
 	signAsked   = signHash("asked")
@@ -62,8 +58,11 @@ func (s *sequence) of(i int) []uint32 {
 func (r *reader) sequence(s *sequence) {
 	s.words, s.signs, s.ends, s.tokens = s.words[:0], s.signs[:0], s.ends[:0], s.tokens[:0]
 	if r.q != nil {
+		answered, from := r.answerSign(), int32(0)
 		for i := range r.asked.prompt {
-			s.signs = append(s.signs, signAsked)
+			s.signs = append(s.signs, signAsked, answered)
+			s.signs = append(s.signs, r.asked.signs[from:r.asked.signEnds[i]]...)
+			from = r.asked.signEnds[i]
 			s.add(r.asked.prompt[i], -1)
 		}
 		s.add(stopAsked, -1)
@@ -105,9 +104,28 @@ func (r *reader) sequence(s *sequence) {
 	}
 }
 
-// courtesy says whether token i says nothing, like a greeting or a kiss, so that the
-// second reader passes over it. In a message of nothing else it counts.
-func (r *reader) courtesy(i int) bool { return r.marked(i, bit(markCourtesy)) && !r.onlyCourtesy }
+// answerSign is the sign of how she answers, which stands on every word of the question:
+// "no" says one thing to a question about pain, and another to one about sleep. A number
+// counts by where it lies on its scale, whichever end of that is the bad one.
+func (r *reader) answerSign() uint32 {
+	kind := r.out.Answer.Kind
+	if kind == NoAnswer || kind == FreeText {
+		kind = r.yesNo().Kind
+	}
+	if kind == Value && r.height > 0 {
+		return mix(hashInto(hashOf('s', "answered "), heights[r.height]))
+	}
+	return mix(hashInto(hashOf('s', "answered "), string(kind)))
+}
+
+// heights name the quarters of a scale, the middle two as one.
+var heights = [...]string{1: "low", 2: "middle", 3: "high"}
+
+// courtesy says whether token i says nothing, like a greeting, a kiss or the thanks at the
+// end, so that the second reader passes over it. In a message of nothing else it counts.
+func (r *reader) courtesy(i int) bool {
+	return i >= len(r.tokens)-r.signOff || r.marked(i, bit(markCourtesy)) && !r.onlyCourtesy
+}
 
 // longestSpan is how many words behind its first a phrase's classes count on.
 const longestSpan = 6

@@ -64,7 +64,7 @@ const (
 	dropFeature = 0.5  // share of the features that a sample is trained without
 	dropWord    = 0.3  // and of the words that the filters do not see
 	softness    = 0.4  // of a level that a careful nurse may call right or not
-	leastSeen   = 3    // a feature counts when so many samples have it
+	leastSeen   = 4    // a feature counts when so many samples have it
 	vectorSize  = 3    // length to which word vectors are brought
 	folds       = 4    // parts that are each read by networks trained on the others
 	judges      = 2    // how many networks read each part
@@ -643,7 +643,15 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 	if len(examples) < 100 {
 		return nil, fmt.Errorf("%d labelled messages are too few to train on", len(examples))
 	}
-	lessons := append(slices.Clone(examples), elsewhere(examples)...)
+	copies, of := elsewhere(examples)
+	lessons := append(slices.Clone(examples), copies...)
+	part := make([]int, len(lessons)) // by lesson: the part of it, and of its copy
+	for i := range examples {
+		part[i] = examples[i].fold(folds)
+	}
+	for i, k := range of {
+		part[len(examples)+i] = part[k]
+	}
 	t := newTrainer(lex, lessons, vectors)
 	scores := make([][outputs]float32, len(lessons))
 	judged := make([][judges][outputs]float32, len(lessons))
@@ -655,7 +663,7 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 		}
 		var on, off []int
 		for k := range lessons {
-			if lessons[k].fold(folds) == i%folds {
+			if part[k] == i%folds {
 				off = append(off, k)
 			} else {
 				on = append(on, k)
@@ -685,15 +693,14 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 
 // elsewhere gives a third of the messages that came unasked once more, as if a question
 // had been open: what she writes of something else means the same, whatever was asked.
-// It is learned from, and no figure counts it.
-func elsewhere(examples []Example) []Example {
+// It is learned from, and no figure counts it. of gives the place of each one's original.
+func elsewhere(examples []Example) (copies []Example, of []int) {
 	var questions []*Question
 	for i := range examples {
 		if q := examples[i].Ask; q != nil && (q.Kind == YesNo || q.Kind == Text) {
 			questions = append(questions, q)
 		}
 	}
-	var out []Example
 	for i := range examples {
 		x := examples[i]
 		h := int(signHash(x.ID))
@@ -701,9 +708,9 @@ func elsewhere(examples []Example) []Example {
 			continue
 		}
 		x.Ask = questions[h/3%len(questions)]
-		out = append(out, x)
+		copies, of = append(copies, x), append(of, i)
 	}
-	return out
+	return copies, of
 }
 
 // parallel does n pieces of work, two at a time.
@@ -730,7 +737,7 @@ func all(n int) []int {
 
 // trainerForm names what the trainer does, for [TrainingSource]; a trainer that gives
 // other weights from the same files has another.
-const trainerForm = "lookout second reader 4\n"
+const trainerForm = "lookout second reader 5\n"
 
 // TrainingSource gives the digest of all that a second reader is trained from: the
 // lexicon's YAML, the labelled messages, the word vectors, and the trainer's form. Who
@@ -792,6 +799,8 @@ func price(x *Example, got Level) float64 {
 		return 24 + 3*float64(least-got)
 	case got == None && least >= Soon:
 		return 14
+	case got < least && least == Urgent:
+		return 3.6 * float64(least-got)
 	case got < least:
 		return 2.6 * float64(least-got)
 	case got == Emergency:
