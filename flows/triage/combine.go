@@ -131,7 +131,7 @@ func (r *reader) persist() {
 				worse = worse || p.Worsening && f.Severity > p.LastSeverity && p.LastSeverity >= 0
 			}
 		}
-		worth := max(f.Level, f.hinted)
+		worth := max(f.Level, r.hinted(f))
 		long := days >= persistentDays || times >= 1 && days >= recurringDays
 		switch {
 		case f.Level < Soon && c.New && times > 0 && long:
@@ -139,7 +139,8 @@ func (r *reader) persist() {
 			r.out.Rules = append(r.out.Rules, "persistence (clinical digest 6.5)")
 		case expected > 0 && worth > Routine && worth < Emergency && !worse && f.Severity < 8:
 			r.spared = max(r.spared, worth)
-			f.Level, f.hinted, f.Rule = worth-1, None, f.Concept+": marked as known and expected"
+			r.doubts = slices.DeleteFunc(r.doubts, func(d doubt) bool { return d.concept == f.Concept })
+			f.Level, f.Rule = worth-1, f.Concept+": marked as known and expected"
 			r.out.Rules = append(r.out.Rules, "known and expected (DN4)")
 		}
 	}

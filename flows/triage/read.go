@@ -22,6 +22,7 @@ type reader struct {
 	p            *Profile
 	history      []Past
 	hints        []string // concepts of which there is a hint, which counts only for the second reader
+	doubts       []doubt  // what each hint in her own words is worth, if the second reader agrees
 	onlyCourtesy bool     // it holds nothing but greetings and kisses
 	signOff      int      // how many words at its end sign it off, like "thanks x"
 	height       int      // where her score lies on its scale, see heights; 0: none
@@ -140,10 +141,28 @@ func (r *reader) finding(m *match) {
 	if m.pattern.hint && r.lex.second != nil && !(c.Level == Routine && r.asks()) {
 		if f.Level > None {
 			r.hints = append(r.hints, c.ID)
+			r.doubts = append(r.doubts, doubt{c.ID, f.Level})
 		}
-		f.hinted, f.Level = f.Level, None
+		f.Level = None
 	}
 	r.add(f)
+}
+
+// doubt is a hint, and what it is worth if the second reader agrees.
+type doubt struct {
+	concept string
+	level   Level
+}
+
+// hinted gives what a finding is worth as a hint; None: it is none.
+func (r *reader) hinted(f *Finding) Level {
+	level := None
+	for _, d := range r.doubts {
+		if f.Polarity == "said" && d.concept == f.Concept {
+			level = max(level, d.level)
+		}
+	}
+	return level
 }
 
 // context sets what is said about a finding, and what that makes of its level.

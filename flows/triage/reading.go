@@ -188,8 +188,6 @@ type Finding struct {
 	Side        string `json:"side,omitempty"`      // "", "left", "right", "both"
 	Level       Level  `json:"level"`               // what this finding alone is worth, after its own modifiers
 	Rule        string `json:"rule,omitempty"`      // id of the rule that gave the level
-
-	hinted Level // what it is worth if the second reader agrees; None: it is no hint
 }
 
 // AnswerKind says in which way a message answers the question.

@@ -530,7 +530,7 @@ func (r *reader) secondReading() (harmless bool) {
 		return false // an option asks for nothing, nor does a "no xx", nor a "yes" that is good news
 	}
 	rule := fmt.Sprintf("second reader: %s", level)
-	f := r.hinted()
+	f := r.inDoubt()
 	why := fmt.Sprintf("It reads like what is %s, by a comparison with labelled messages", level)
 	if c := r.conceptOf(f); c != nil && c.Level == level && f.Text != "" {
 		why = fmt.Sprintf("“%s”: %s (%s, by a comparison with labelled messages)", shorten(f.Text), c.Name, level)
@@ -613,7 +613,7 @@ func (r *reader) readable() bool {
 
 // doubtful says whether there is a hint that no nurse has spared.
 func (r *reader) doubtful() bool {
-	return slices.ContainsFunc(r.out.Findings, func(f Finding) bool { return f.hinted >= Soon })
+	return slices.ContainsFunc(r.doubts, func(d doubt) bool { return d.level >= Soon })
 }
 
 // agree lets the hints of no more than that level count whose words say nothing that counts
@@ -624,7 +624,7 @@ func (r *reader) agree(level Level) {
 		var best *Finding
 		for i := range r.out.Findings {
 			f := &r.out.Findings[i]
-			if f.hinted >= Soon && f.hinted <= level && f.Level < f.hinted && !r.lex.concepts[f.Concept].Vague && !r.counted(f) &&
+			if worth := r.hinted(f); worth >= Soon && worth <= level && f.Level < worth && !r.lex.concepts[f.Concept].Vague && !r.counted(f, worth) &&
 				(best == nil || f.End-f.Start < best.End-best.Start) {
 				best = f
 			}
@@ -632,14 +632,14 @@ func (r *reader) agree(level Level) {
 		if best == nil {
 			return
 		}
-		best.Level = best.hinted
+		best.Level = r.hinted(best)
 	}
 }
 
 // counted says whether words of a hint count already as something no less serious.
-func (r *reader) counted(hint *Finding) bool {
+func (r *reader) counted(hint *Finding, worth Level) bool {
 	return slices.ContainsFunc(r.out.Findings, func(g Finding) bool {
-		return g.Level >= hint.hinted && g.Start < hint.End && hint.Start < g.End
+		return g.Level >= worth && g.Start < hint.End && hint.Start < g.End
 	})
 }
 
@@ -651,9 +651,9 @@ func (r *reader) conceptOf(f *Finding) *Concept {
 	return r.lex.concepts[f.Concept]
 }
 
-// hinted gives the finding that the second reader's doubt is about: the worst of what
+// inDoubt gives the finding that the second reader's doubt is about: the worst of what
 // the rules saw a hint of, or else of what they found at a lower level.
-func (r *reader) hinted() *Finding {
+func (r *reader) inDoubt() *Finding {
 	best := -1
 	var worst Level
 	for i := range r.out.Findings {
@@ -662,7 +662,7 @@ func (r *reader) hinted() *Finding {
 		if f.Polarity != "said" || c == nil || c.Level < Soon || f.Time == "past" || f.Experiencer == "other" {
 			continue
 		}
-		hint, had := f.hinted > None, best >= 0 && r.out.Findings[best].hinted > None
+		hint, had := r.hinted(f) > None, best >= 0 && r.hinted(&r.out.Findings[best]) > None
 		if best < 0 || hint && !had || hint == had && c.Level > worst {
 			best, worst = i, c.Level
 		}
