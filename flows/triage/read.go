@@ -321,16 +321,17 @@ func (r *reader) giveWay() {
 
 // level takes the highest level, and where nothing was understood, the floor.
 func (r *reader) level() {
-	top := -1
 	for i := range r.out.Findings {
-		f := &r.out.Findings[i]
-		r.out.Level = max(r.out.Level, f.Level)
-		if top < 0 || f.Level > r.out.Findings[top].Level {
-			top = i
-		}
+		r.out.Level = max(r.out.Level, r.out.Findings[i].Level)
 	}
 	r.out.Understood = true
 	harmless := r.secondReading()
+	top := -1
+	for i := range r.out.Findings {
+		if top < 0 || r.out.Findings[i].Level > r.out.Findings[top].Level {
+			top = i
+		}
+	}
 	if r.out.Level == None && !r.harmless() {
 		if !harmless {
 			r.floor()

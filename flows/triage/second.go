@@ -529,8 +529,11 @@ func (r *reader) secondReading() (harmless bool) {
 	if level == Routine && r.q != nil && (len(r.picked) > 0 && !r.out.Answer.More || !bare.More && (bare.Kind == SaidNo || bare.Kind == SaidYes && len(r.hints) == 0)) {
 		return false // an option asks for nothing, nor does a "no xx", nor a "yes" that is good news
 	}
-	rule := fmt.Sprintf("second reader: %s", level)
 	f := r.inDoubt()
+	rule := fmt.Sprintf("second reader: %s", level)
+	if f != nil && r.hinted(f) == level {
+		rule = f.Concept + ": a hint, and the second reader agrees"
+	}
 	why := fmt.Sprintf("It reads like what is %s, by a comparison with labelled messages", level)
 	if c := r.conceptOf(f); c != nil && c.Level == level && f.Text != "" {
 		why = fmt.Sprintf("“%s”: %s (%s, by a comparison with labelled messages)", shorten(f.Text), c.Name, level)
@@ -549,6 +552,7 @@ func (r *reader) secondReading() (harmless bool) {
 		return false
 	}
 	f.Level, f.Rule = level, rule
+	r.giveWay()
 	return false
 }
 
@@ -611,9 +615,9 @@ func (r *reader) readable() bool {
 	return unknown <= 1+words/6
 }
 
-// doubtful says whether there is a hint that no nurse has spared.
+// doubtful says whether there is a hint of something definite that no nurse has spared.
 func (r *reader) doubtful() bool {
-	return slices.ContainsFunc(r.doubts, func(d doubt) bool { return d.level >= Soon })
+	return slices.ContainsFunc(r.doubts, func(d doubt) bool { return d.level >= Soon && !r.lex.concepts[d.concept].Vague })
 }
 
 // agree lets the hints of no more than that level count whose words say nothing that counts
@@ -652,19 +656,27 @@ func (r *reader) conceptOf(f *Finding) *Concept {
 }
 
 // inDoubt gives the finding that the second reader's doubt is about: the worst of what
-// the rules saw a hint of, or else of what they found at a lower level.
+// the rules saw a hint of, something definite first, or else of what they found at a
+// lower level.
 func (r *reader) inDoubt() *Finding {
-	best := -1
-	var worst Level
+	rank := func(hint, definite bool, level Level) (n int) {
+		if hint {
+			n += 100
+		}
+		if definite {
+			n += 10
+		}
+		return n + int(level)
+	}
+	best, most := -1, 0
 	for i := range r.out.Findings {
 		f := &r.out.Findings[i]
 		c := r.lex.concepts[f.Concept]
 		if f.Polarity != "said" || c == nil || c.Level < Soon || f.Time == "past" || f.Experiencer == "other" {
 			continue
 		}
-		hint, had := r.hinted(f) > None, best >= 0 && r.hinted(&r.out.Findings[best]) > None
-		if best < 0 || hint && !had || hint == had && c.Level > worst {
-			best, worst = i, c.Level
+		if n := rank(r.hinted(f) > None, !c.Vague, c.Level); best < 0 || n > most {
+			best, most = i, n
 		}
 	}
 	if best < 0 {
