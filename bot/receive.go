@@ -282,6 +282,9 @@ func (t *turn) read(in Inbound, question *triage.Question, joined bool) (triage.
 	if together.Level <= alone.Level || slices.Equal(alone.Rules, []string{ruleAsks}) || alone.Command != "" && together.Level <= known {
 		return alone, in.Text // a command word is hardly ever part of a sentence
 	}
+	if together.Level < triage.Urgent && t.settles(alone) {
+		return alone, in.Text // nor is "not sure" to "On which day?" of what she wrote before it was asked
+	}
 	together.Answer, together.Command = alone.Answer, alone.Command
 	together.Why = "Read together with her texts of the last moments: " + together.Why
 	t.entry(Entry{Kind: EntryReading, Reading: &together, Ref: in.CarrierID, Why: "several texts within moments, read as one"})
