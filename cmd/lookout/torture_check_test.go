@@ -295,7 +295,7 @@ const lateAtMost = 15 * time.Second
 func (x *examiner) everyText(ctx context.Context) {
 	x.Helper()
 	left := map[string]int{}
-	alike := map[[2]string]int{} // texts of the same words to the same telephone
+	taken := map[[3]string]bool{} // what the carrier has: its id, the telephone, the words
 	for _, m := range x.carrier.Messages("") {
 		if m.Inbound {
 			continue
@@ -307,7 +307,7 @@ func (x *examiner) everyText(ctx context.Context) {
 		}
 		id := to.Query().Get("m")
 		left[id]++
-		alike[[2]string{m.To, m.Body}]++
+		taken[[3]string{m.SID, m.To, m.Body}] = true
 		out, err := x.store.Outgoing(ctx, id)
 		if err != nil {
 			x.fault("the carrier has text %s, and the store has not: %v", id, err)
@@ -334,11 +334,11 @@ func (x *examiner) everyText(ctx context.Context) {
 				break
 			}
 			if out.To.Channel == sms.Channel && (out.State == bot.OutSent || out.State == bot.OutDelivered) {
-				// Of two pages in the same words to the same nurse, whose outcomes are both
-				// unknown, the carrier's log cannot say which it has: one may stand for the other.
-				key := [2]string{out.To.At, sms.Plain(out.Text)}
-				if alike[key]--; alike[key] < 0 {
-					x.fault("text %s is %s, and the carrier never had it, nor another like it:\n%s", out.ID, out.State, x.traces(ctx, out.ID))
+				// Of two pages in the same words to the same nurse, one of which is of unknown outcome
+				// while the other leaves, the carrier's log cannot say which it has: the one may be
+				// taken for the other. She has been paged, and each row pages her again until it is taken.
+				if !taken[[3]string{out.CarrierID, out.To.At, sms.Plain(out.Text)}] {
+					x.fault("text %s is %s, and the carrier never had it:\n%s", out.ID, out.State, x.traces(ctx, out.ID))
 				}
 			}
 			if out.State == bot.OutCancelled && left[out.ID] > x.repeats[out.ID] {
