@@ -224,6 +224,9 @@ func TestHintsAreConcernsOfTheirOwn(t *testing.T) {
 			t.Errorf("%q is read as %s with %+v, want a lump of its own", text, got.Level, got.Findings)
 		}
 	}
+	if got := Read(lex, "my calf is swollen hot and painful", nil, Profile{}, nil); slices.ContainsFunc(got.Findings, func(f Finding) bool { return f.Concept != "dvt" && f.Level > None }) {
+		t.Errorf("one swollen calf is more than one concern: %+v", got.Findings)
+	}
 	known := []Past{{Concept: "arm_swelling", FirstDaysAgo: 5, LastDaysAgo: 3, Times: 1, LastSeverity: -1, ExpectedDays: 20}}
 	if got := Read(lex, "my arm is swollen", nil, Profile{}, known); got.Level != Routine {
 		t.Errorf("a known swelling is read as %s: %s", got.Level, got.Why)

@@ -542,7 +542,6 @@ func (r *reader) secondReading() (harmless bool) {
 	}
 	r.out.Level, r.out.Why = level, why+"."
 	r.out.Rules = append(r.out.Rules, rule)
-	r.agree(level)
 	if f == nil {
 		id := "reads_like_trouble"
 		if level == Routine {
@@ -552,6 +551,7 @@ func (r *reader) secondReading() (harmless bool) {
 		return false
 	}
 	f.Level, f.Rule = level, rule
+	r.agree(level)
 	r.giveWay()
 	return false
 }
