@@ -351,13 +351,13 @@ func guarded(publicURL string, h http.Handler) http.Handler {
 // drain goes on answering for the time that is set, while /readyz says no and each answer
 // ends its connection: a proxy that asks /readyz turns elsewhere before the door is shut,
 // and no request meets a door that shuts.
-func (p *process) drain(served <-chan error) error {
-	if p.settings.drains == 0 {
+func (p *process) drain(long time.Duration, served <-chan error) error {
+	if long == 0 {
 		return nil
 	}
 	p.draining.Store(true)
 	select {
-	case <-time.After(p.settings.drains):
+	case <-time.After(long):
 		return nil
 	case err := <-served:
 		return err
@@ -381,7 +381,8 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen: %w", err), p.store.Close())
 	}
-	own, _ := parseProxies(p.settings.TrustedProxies) // check has found them sound
+	own, _ := parseProxies(p.settings.TrustedProxies) // check has found both sound
+	drains, _ := p.settings.drain()
 	server := &http.Server{Handler: own.seen(p.ending(guarded(p.settings.PublicURL, traced(p.traces, p.mux, p.metrics.timed(p.mux))))), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelWarn)}
 	// Open pages of the desk hold a connection each; a stop must not wait for them.
@@ -396,10 +397,10 @@ func (p *process) serve(ctx context.Context, ready func(addr string)) error {
 	ready(listener.Addr().String())
 	select {
 	case <-ctx.Done():
-		err = p.drain(served)
+		err = p.drain(drains, served)
 	case err = <-served:
 	}
-	closing, cancel := context.WithTimeout(context.Background(), p.grace-p.settings.drains)
+	closing, cancel := context.WithTimeout(context.Background(), p.grace-drains)
 	defer cancel()
 	if e := server.Shutdown(closing); e != nil {
 		err = errors.Join(err, fmt.Errorf("stop taking requests: %w", e), server.Close())

@@ -28,7 +28,6 @@ type settings struct {
 	Addr      string `yaml:"addr"`
 	PublicURL string `yaml:"public_url"`
 	Drain     string `yaml:"drain"` // how long a stop still answers, for a proxy to turn elsewhere; "": it does not
-	drains    time.Duration
 	// TrustedProxies are the operator's own, whose word on where a request came from counts.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	Store          string   `yaml:"store"`
@@ -256,6 +255,18 @@ var serviceID = regexp.MustCompile(`^[a-z][a-z0-9]{1,30}$`)
 // maxDrain leaves a stop time for what is under way.
 const maxDrain = 6 * time.Second
 
+// drain is how long a stop still answers; nought: it does not.
+func (s *settings) drain() (time.Duration, error) {
+	if s.Drain == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s.Drain)
+	if err != nil || d < 0 || d > maxDrain {
+		return 0, fmt.Errorf("drain: must be a length of time like 4s, of %s at most: a stop ends within 10 seconds", maxDrain)
+	}
+	return d, nil
+}
+
 // check finds every fault of the settings at once.
 func (s *settings) check() error {
 	var faults []error
@@ -268,12 +279,8 @@ func (s *settings) check() error {
 	if u, err := url.Parse(s.PublicURL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || u.RawQuery != "" {
 		fault("public_url", "must be the address at which Twilio and people reach lookout, like https://lookout.example.nhs.uk")
 	}
-	if s.Drain != "" {
-		if d, err := time.ParseDuration(s.Drain); err != nil || d < 0 || d > maxDrain {
-			fault("drain", "must be a length of time like 4s, of %s at most: a stop ends within 10 seconds", maxDrain)
-		} else {
-			s.drains = d
-		}
+	if _, err := s.drain(); err != nil {
+		faults = append(faults, err)
 	}
 	_, unclear := parseProxies(s.TrustedProxies)
 	faults = append(faults, unclear...)
