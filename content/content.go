@@ -24,6 +24,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"lookout/flows"
 	"lookout/flows/triage"
@@ -35,11 +36,31 @@ import (
 //go:embed flows/*.yaml texts/*.yaml plans/*.yaml lexicon calendar/*.yaml service/*.yaml conversations talks schema
 var embedded embed.FS
 
-// Embedded is the pack that comes with the program.
-func Embedded() fs.FS { return embedded }
+// weights are the embedded pack's second reader once more: the linker keeps both in the same
+// place. embed.FS copies what it gives, and these are large: read from where they lie in
+// the program, only the pages that messages need are ever in memory.
+//
+//go:embed lexicon/second.weights
+var weights string
+
+// compiled is the embedded pack, whose weights are not copied. Nobody changes what it gives.
+type compiled struct{ embed.FS }
+
+func (c compiled) ReadFile(name string) ([]byte, error) {
+	if name == weightsName {
+		return unsafe.Slice(unsafe.StringData(weights), len(weights)), nil
+	}
+	return c.FS.ReadFile(name)
+}
+
+const weightsName = "lexicon/" + triage.WeightsFile
+
+// Embedded is the pack that comes with the program. What [fs.ReadFile] gives of it must not
+// be changed.
+func Embedded() fs.FS { return compiled{embedded} }
 
 // Shipped is the embedded pack. It is loaded and checked once: no pack changes.
-var Shipped = sync.OnceValues(func() (*Pack, error) { return Load(embedded) })
+var Shipped = sync.OnceValues(func() (*Pack, error) { return Load(Embedded()) })
 
 // Pack is a loaded pack. It never changes, and may be used by many goroutines.
 type Pack struct {
@@ -215,7 +236,7 @@ const maxPack = 64 << 20
 // so that a talk in progress can finish on the pack that it began with.
 func (p *Pack) Archive() ([]byte, error) {
 	var buf bytes.Buffer
-	buf.Grow(len(p.files["lexicon/"+triage.WeightsFile]) + 1<<20)
+	buf.Grow(len(p.files[weightsName]) + 1<<20)
 	z := zip.NewWriter(&buf)
 	for _, name := range sortedKeys(p.files) {
 		method := zip.Deflate

@@ -2,6 +2,8 @@ package content
 
 import (
 	"bytes"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -52,5 +54,29 @@ func TestShippedPackIsKeptWhole(t *testing.T) {
 	again, err := OpenArchive(archive)
 	if err != nil || again.Digest() != pack.Digest() {
 		t.Errorf("%v: it is another pack", err)
+	}
+}
+
+// The weights of the embedded pack are read from where they lie in the program, and are
+// those of its folder.
+func TestEmbeddedWeightsAreNotCopied(t *testing.T) {
+	name := weightsName
+	first, err := fs.ReadFile(Embedded(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := fs.ReadFile(Embedded(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &first[0] != &again[0] {
+		t.Error("each reading copies them")
+	}
+	onDisk, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(first, onDisk) {
+		t.Error("they are not those of the folder")
 	}
 }

@@ -201,7 +201,8 @@ func (c *compiler) fault(line int, format string, args ...any) {
 
 // LoadLexicon reads every *.yaml at the root of fsys. The error joins every
 // fault, each with file, line and what to do. It never panics, whatever is in
-// the files.
+// the files. The lexicon keeps the bytes that fsys gives for [WeightsFile]: they must
+// not change any more.
 func LoadLexicon(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, true) }
 
 // LoadRules reads a lexicon as [LoadLexicon] does, but not the weights of its second
@@ -295,11 +296,13 @@ func (l *Lexicon) loadWeights(fsys fs.FS, sum io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("lexicon: %w", err)
 	}
-	fmt.Fprintf(sum, "%s\x00", WeightsFile)
-	sum.Write(weights)
 	if l.second, err = loadSecond(weights); err != nil {
 		return fmt.Errorf("%s:1: %w: train it again with `lookout triage train`", WeightsFile, err)
 	}
+	// Its head names it: what it was trained from, and its biases and thresholds. The rows
+	// behind it follow from these, and are read from where they lie when a message needs them.
+	fmt.Fprintf(sum, "%s\x00", WeightsFile)
+	sum.Write(weights[:l.second.head()])
 	return nil
 }
 

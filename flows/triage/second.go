@@ -133,6 +133,15 @@ func (s *second) numbers() []any {
 	return []any{&s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.filterHidden, &s.bagScale, &s.wordScale, &s.filterScale}
 }
 
+// head is how many bytes of a file of weights stand before its tables.
+func (s *second) head() int {
+	n := len(secondMagic)
+	for _, x := range s.numbers() {
+		n += binary.Size(x)
+	}
+	return n
+}
+
 func (s *second) tables() []*table {
 	s.bag.width, s.words.width, s.signs.width = bagRow, wordRow, filterRow
 	return []*table{&s.bag, &s.words, &s.signs}
