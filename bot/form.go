@@ -156,8 +156,7 @@ func (t *turn) questionFor(pack *content.Pack, open *flows.OpenQuestion) *triage
 	if err != nil {
 		prompt = ""
 	}
-	return &triage.Question{Scripted: true, Prompt: prompt, Kind: open.Kind, Concepts: open.Concepts,
-		Options: open.Choices(locale), Min: open.Min, Max: open.Max, Today: t.now.In(t.zone())}
+	return open.Asked(prompt, locale, t.now.In(t.zone()))
 }
 
 // showsForms says whether what is said now goes where a form can be shown.

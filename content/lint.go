@@ -149,6 +149,9 @@ func (l *linter) step(flow string, s flows.StepWords) {
 	}
 	file, line := l.p.program.At(flow, s.Step)
 	file = "flows/" + file
+	if (s.Kind == triage.YesNo || s.Kind == triage.Scale) && !s.Weighed {
+		l.fault(file, line, "unmeant", "name what the bad answer says of her in `concepts`, and with `trouble` which answer that is; or say `practical: true`", "nothing says what a bare answer to step %s of the flow %s means: it would be guessed from the words of the question", s.Step, flow)
+	}
 	t := l.p.texts[s.Texts[0]]
 	list := Choices(s.Options, "en-GB")
 	for _, o := range s.Options {
@@ -193,38 +196,43 @@ func (l *linter) step(flow string, s flows.StepWords) {
 	}
 }
 
-// falls finds a scale on which a higher answer leads to a row that is less urgent
-// than a lower one's.
+// falls finds a scale on which a worse answer leads to a row that is less urgent
+// than a better one's.
 func (l *linter) falls(flow string, s flows.StepWords) {
 	top, of := triage.None, ""
-	for _, x := range s.Rises {
+	rises := slices.Clone(s.Rises)
+	if s.Trouble == "low" {
+		slices.Reverse(rises)
+	}
+	for _, x := range rises {
 		if x.Level == triage.None {
 			continue // where it leads is more than a row
 		}
 		if x.Level < top {
 			file, line := l.p.program.At(flow, s.Step)
-			l.fault("flows/"+file, line, "falls", "let higher answers be no less urgent, or turn the scale round", "on step %s the answer %s makes a row that is %s, and %s one that is %s", s.Step, of, top, x.Answer, x.Level)
+			l.fault("flows/"+file, line, "falls", "let worse answers be no less urgent, or turn the scale round", "on step %s the answer %s makes a row that is %s, and %s one that is %s", s.Step, of, top, x.Answer, x.Level)
 			return
 		}
 		top, of = x.Level, x.Answer
 	}
 }
 
-// lower finds a question whose yes says something of her that the lexicon takes for
+// lower finds a question whose bad answer says something of her that the lexicon takes for
 // more urgent than the row that the flow makes of it.
 func (l *linter) lower(flow string, s flows.StepWords, steps []flows.StepWords) {
 	if s.Kind != triage.YesNo {
 		return
 	}
+	bad := cmp.Or(s.Trouble, "yes")
 	for _, w := range s.Ways {
 		i := slices.IndexFunc(steps, func(x flows.StepWords) bool { return x.Step == w.To && x.Verb == "escalate" })
-		if w.When != "yes" || i < 0 {
+		if w.When != bad || i < 0 {
 			continue
 		}
 		for _, id := range s.Concepts {
 			if c, ok := l.p.lexicon.Concept(id); ok && c.Level > steps[i].Level {
 				file, line := l.p.program.At(flow, steps[i].Step)
-				l.fault("flows/"+file, line, "lower", "raise the level, or ask about another concept", "a yes on step %s says %s of her, which the lexicon takes for %s, and step %s makes a row that is %s", s.Step, id, c.Level, steps[i].Step, steps[i].Level)
+				l.fault("flows/"+file, line, "lower", "raise the level, or ask about another concept", "a %s on step %s says %s of her, which the lexicon takes for %s, and step %s makes a row that is %s", bad, s.Step, id, c.Level, steps[i].Step, steps[i].Level)
 			}
 		}
 	}

@@ -51,7 +51,7 @@ var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 func (l *loader) ask(s *step, f *stepFile) {
 	here := func(path ...string) pos { return l.at(append([]string{"steps", s.name}, path...)...) }
-	s.text, s.kind, s.save, s.record, s.practical, s.concepts = f.Ask, triage.Kind(f.Kind), f.Save, f.Record, f.Practical, f.Concepts
+	s.text, s.kind, s.save, s.record, s.practical, s.concepts, s.trouble = f.Ask, triage.Kind(f.Kind), f.Save, f.Record, f.Practical, f.Concepts, f.Trouble
 	l.needText(f.Ask, "steps", s.name, "ask")
 	if answerType(s.kind) == nil {
 		l.fault(here("kind"), "kind", "use yes_no, scale, choice, number, date, weight or text", "%q is not a kind of question", f.Kind)
@@ -71,6 +71,13 @@ func (l *loader) ask(s *step, f *stepFile) {
 		if !l.refs.HasConcept(c) {
 			l.fault(here("concepts", strconv.Itoa(i)), "concept", "mend the spelling, or add it to content/lexicon", "there is no concept %q in the lexicon", c)
 		}
+	}
+	if f.Trouble != "" && !slices.Contains(troubles[s.kind], f.Trouble) {
+		mend := "take it out: only a yes_no or a scale has it"
+		if can := troubles[s.kind]; can != nil {
+			mend = "write " + strings.Join(can, " or ")
+		}
+		l.fault(here("trouble"), "trouble", mend, "%q cannot be the bad answer to a %s question", f.Trouble, s.kind)
 	}
 	l.bounds(s, f)
 	l.options(s, f)
@@ -92,6 +99,9 @@ func (l *loader) ask(s *step, f *stepFile) {
 		l.fault(here("unclear", "times"), "unclear", "ask again once or twice, then let a person read it", "times must be 1, 2 or 3")
 	}
 }
+
+// troubles are the answers that can be the bad news, by kind of question.
+var troubles = map[triage.Kind][]string{triage.YesNo: {"yes", "no"}, triage.Scale: {"high", "low"}}
 
 // records are what of her record an answer can change, each with the kind of
 // question that gives it. Whoever runs a flow acts on each of them.

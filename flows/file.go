@@ -27,6 +27,7 @@ type stepFile struct {
 	Max      *float64     `yaml:"max"`
 	Save     string       `yaml:"save"`
 	Record   string       `yaml:"record"`
+	Trouble  string       `yaml:"trouble"` // which answer is the bad news
 	// Practical questions are not about her health: a bare answer makes no row.
 	Practical bool              `yaml:"practical"`
 	On        map[string]string `yaml:"on"`

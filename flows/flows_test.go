@@ -347,6 +347,18 @@ func TestNamingAnswersOnlyQuestionsAboutSymptoms(t *testing.T) {
 	}
 }
 
+// Where a no is the bad news ("Can you keep drinks down?"), naming what was asked about
+// is a no, denying it a yes, and naming something else is neither.
+func TestNamingWhereANoIsTheBadNews(t *testing.T) {
+	t.Parallel()
+	p := one(t, "  a: {ask: t, kind: yes_no, trouble: no, concepts: [bone_pain], on: {yes: good, no: bad}, next: other"+rest+"  good: {say: t.good, end: good}\n  bad: {say: t.bad, end: bad}\n  other: {say: t.other, end: other}\n")
+	for want, e := range map[string]Event{"t.bad .bad": say(triage.Answer{}, "bone_pain"), "t.good .good": denial("bone_pain"), "t": say(triage.Answer{}, "breast_lump")} {
+		if got := talk(t, p, Facts{}, Event{Start: "one"}, e)[1]; got != want {
+			t.Errorf("%+v: got %q, want %q", e.Reply.Reading, got, want)
+		}
+	}
+}
+
 // A finding of somebody else, of the past or of a fear is no answer.
 func TestOnlyWhatIsHersAndNowCounts(t *testing.T) {
 	t.Parallel()

@@ -106,6 +106,7 @@ type step struct {
 	save        string
 	record      string
 	practical   bool
+	trouble     string
 	on          map[string]string
 	ranges      []rangeTo // in rising order, not overlapping
 	next        string
@@ -353,7 +354,7 @@ func (l *loader) misplaced(s *step, f *stepFile) {
 		verbs string
 	}{
 		{f.Kind != "", "kind", "ask"}, {len(f.Concepts) > 0, "concepts", "ask"}, {len(f.Options) > 0, "options", "ask"},
-		{f.Min != nil, "min", "ask"}, {f.Max != nil, "max", "ask"}, {f.Save != "", "save", "ask"}, {f.Record != "", "record", "ask"}, {f.Practical, "practical", "ask"}, {len(f.On) > 0, "on", "ask"},
+		{f.Min != nil, "min", "ask"}, {f.Max != nil, "max", "ask"}, {f.Save != "", "save", "ask"}, {f.Record != "", "record", "ask"}, {f.Practical, "practical", "ask"}, {f.Trouble != "", "trouble", "ask"}, {len(f.On) > 0, "on", "ask"},
 		{len(f.Remind) > 0, "remind", "ask"}, {f.Expire != nil, "expire", "ask"}, {f.Unclear != nil, "unclear", "ask"},
 		{len(f.Questions) > 0, "questions", "form"}, {f.End != "", "end", "say"}, {f.Else != "", "else", "branch"}, {f.Next != "", "next", "ask say call wait escalate"},
 		{f.Concern != "", "concern", "escalate"}, {f.Reason != "", "reason", "escalate"},

@@ -21,6 +21,7 @@ type OpenQuestion struct {
 	Text     string // text id
 	Kind     triage.Kind
 	Concepts []string
+	Trouble  string // the answer that is bad news, as [triage.Question] has it
 	Options  []Option
 	Min, Max float64
 	// Practical says that it is not about her health.
@@ -41,6 +42,13 @@ func (q OpenQuestion) Settles(r triage.Reading) bool {
 		return q.Practical && !r.Answer.More && r.Level < triage.Urgent
 	}
 	return false
+}
+
+// Asked is the question as the reader knows it, in the words and the language in which
+// it was asked. today is the day where she is.
+func (q OpenQuestion) Asked(prompt, locale string, today time.Time) *triage.Question {
+	return &triage.Question{Scripted: true, Prompt: prompt, Kind: q.Kind, Concepts: q.Concepts, Trouble: q.Trouble,
+		Options: q.Choices(locale), Min: q.Min, Max: q.Max, Today: today}
 }
 
 // Choices are its options as the reader knows them, with the words of a language.
@@ -66,7 +74,7 @@ func (p *Program) Open(s State) (OpenQuestion, bool) {
 }
 
 func (st *step) open(flow string) OpenQuestion {
-	return OpenQuestion{Name: flow + "/" + st.name, Text: st.text, Kind: st.kind, Concepts: st.concepts, Options: st.options, Min: st.min, Max: st.max, Practical: st.practical}
+	return OpenQuestion{Name: flow + "/" + st.name, Text: st.text, Kind: st.kind, Concepts: st.concepts, Trouble: st.trouble, Options: st.options, Min: st.min, Max: st.max, Practical: st.practical}
 }
 
 // at is the step where the talk stands; nil when the program does not have it.
@@ -563,10 +571,15 @@ func (st *step) answer(reply *Reply) triage.Answer {
 
 // named answers a question about symptoms by what she names: "my hip hurts" to
 // "any new pain?" is a yes, "no lumps" is a no. A question that names no
-// concepts may as well ask whether she is better: there, naming says nothing.
+// concepts may as well ask whether she is better: there, naming says nothing. Where a
+// no is the bad news ("Can you keep drinks down?"), only what was asked about is a no.
 func (st *step) named(reading triage.Reading) triage.Answer {
 	if len(st.concepts) == 0 {
 		return triage.Answer{}
+	}
+	bad, good, least := triage.SaidYes, triage.SaidNo, triage.Soon
+	if st.trouble == "no" {
+		bad, good, least = good, bad, triage.Emergency+1
 	}
 	denied, said := false, false
 	for i := range reading.Findings {
@@ -574,14 +587,14 @@ func (st *step) named(reading triage.Reading) triage.Answer {
 		switch {
 		case f.Polarity == "denied":
 			denied = true
-		case hers(f) && (slices.Contains(st.concepts, f.Concept) || f.Level >= triage.Soon):
-			return triage.Answer{Kind: triage.SaidYes, More: true}
+		case hers(f) && (slices.Contains(st.concepts, f.Concept) || f.Level >= least):
+			return triage.Answer{Kind: bad, More: true}
 		default:
 			said = true
 		}
 	}
 	if denied && !said && reading.Level == triage.None {
-		return triage.Answer{Kind: triage.SaidNo, More: true}
+		return triage.Answer{Kind: good, More: true}
 	}
 	return triage.Answer{}
 }

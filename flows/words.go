@@ -24,7 +24,10 @@ type StepWords struct {
 	Kind     triage.Kind
 	Min, Max float64
 	Options  []Option
-	Concepts []string // what a yes, or a high number, says of her
+	Concepts []string // what the bad answer says of her
+	Trouble  string   // which answer that is, where the flow says it
+	// Weighed says that it is told what an answer means: concepts, or that it is practical.
+	Weighed bool
 	// Rises are the rows that a number makes at once, from the lowest answer up.
 	Rises []Rise
 	Shows []string // of a form: the steps that it shows at once
@@ -84,8 +87,11 @@ func (p *Program) InWords(name string) []StepWords {
 // Kinds of question, in words.
 var kindWords = map[string]string{"yes_no": "yes or no", "scale": "a number on a scale", "choice": "one of a list", "number": "a number", "date": "a day", "weight": "her weight", "text": "her own words"}
 
+// troubleWords are the answers that are bad news, in words.
+var troubleWords = map[string]string{"": "a yes, or a high number,", "yes": "a yes", "no": "a no", "high": "a high number", "low": "a low number"}
+
 func (s *step) inWords(first bool) StepWords {
-	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Concepts: s.concepts, Shows: s.questions, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
+	out := StepWords{Step: s.name, Verb: s.verb, Kind: s.kind, Min: s.min, Max: s.max, Options: s.options, Concepts: s.concepts, Trouble: s.trouble, Weighed: len(s.concepts) > 0 || s.practical, Shows: s.questions, Calls: s.call, Ends: s.end, Waits: s.wait, Level: s.level, Reason: s.reason}
 	does := func(format string, args ...any) { out.Does = append(out.Does, fmt.Sprintf(format, args...)) }
 	says := func(id string) string { out.Texts = append(out.Texts, id); return id }
 	if first {
@@ -102,7 +108,7 @@ func (s *step) inWords(first bool) StepWords {
 			does("answer %d: “%s” (%s), in Welsh “%s”", i+1, o.Label, o.Key, o.Welsh)
 		}
 		if len(s.concepts) > 0 {
-			does("a yes, or a high number, says of her: %s", conceptWords(s.concepts))
+			does("%s says of her: %s", troubleWords[s.trouble], conceptWords(s.concepts))
 		}
 		if s.record != "" {
 			does("keeps the answer in her record as %s", s.record)

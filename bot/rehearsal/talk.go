@@ -330,7 +330,7 @@ func (t *Talk) fill(text string) error {
 func (t *Talk) read(words string, open flows.OpenQuestion, ok bool) triage.Reading {
 	var q *triage.Question
 	if ok {
-		q = &triage.Question{Scripted: true, Prompt: t.question(open.Text, open.Options), Kind: open.Kind, Concepts: open.Concepts, Options: open.Choices(t.Locale), Min: open.Min, Max: open.Max, Today: t.Now}
+		q = open.Asked(t.question(open.Text, open.Options), t.Locale, t.Now)
 	}
 	r := triage.Read(t.pack.Lexicon(), words, q, t.profile, nil)
 	t.Tell(Line{Words: fmt.Sprintf("read as %s: %s", r.Level, r.Why), Course: "read as " + r.Level.String()})

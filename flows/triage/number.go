@@ -59,6 +59,9 @@ func (r *reader) scores(low, high float64) (values []float64, off bool) {
 // scale reads a score, and adds what it says about what was asked.
 func (r *reader) scale(a *asked) {
 	low, high, reversed := r.scaleEnds(a)
+	if r.q.Trouble != "" {
+		reversed = a.well
+	}
 	values, off := r.scores(low, high)
 	if len(values) == 0 {
 		if degrees := r.degrees(a); degrees > 0 {

@@ -48,6 +48,9 @@ func (r *reader) ask() asked {
 			}
 		}
 	}
+	if r.q.Trouble != "" {
+		a.well, a.negative = r.q.Trouble == "no" || r.q.Trouble == "low", false
+	}
 	for _, c := range a.topics {
 		a.offer = a.offer || c.ID == "contact_request"
 	}

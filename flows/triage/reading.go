@@ -90,12 +90,15 @@ const (
 type Question struct {
 	Prompt string // the words that she was sent
 	Kind   Kind
-	// Concepts are what a "yes" (or a high score) affirms, by concept id; empty
+	// Concepts are what the bad answer (a "yes", a high score, or see Trouble) affirms, by concept id; empty
 	// when the caller does not know, and then the prompt itself is read for them.
 	Concepts []string
 	Options  []Option  // of a Choice; empty: read them from the prompt if it lists any
 	Min, Max float64   // of a Scale or Number; both 0: from the prompt, else 0 to 10
 	Today    time.Time // the day in her own zone, for dates; zero: only relative dates are read
+	// Trouble is the answer that is bad news: "yes" or "no", of a scale "high" or "low".
+	// Empty when the caller does not know, and then the prompt itself is read for it.
+	Trouble string
 	// Scripted says that the question stands in a flow, whose next questions go on
 	// from a bare answer: what such an answer says is the rules' alone.
 	Scripted bool
