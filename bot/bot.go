@@ -108,8 +108,8 @@ type outlet struct {
 // The drawers of the store's values that package bot uses.
 const (
 	drawerKeys      = "keys"
-	drawerPacks     = "packs"
-	drawerKeptPacks = "packs-kept" // by digest: that the pack is in its drawer
+	drawerPacks     = "packs"      // by digest: a piece of packs; or a whole pack, as they were kept at first
+	drawerKeptPacks = "packs-kept" // by digest of a pack: its pieces, or that it is kept whole
 	drawerLinks     = "chat-link"  // key: hex(sha256(token)); value: {"patient": id}
 	drawerUsers     = "users"
 	// key: hex(sha256(token)); value: her e-mail address
@@ -159,24 +159,6 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 	return b, nil
 }
 
-// keepPack puts the content into the store, for talks that will outlast it there. It
-// is large: a mark beside it says that it is kept already.
-func (b *Bot) keepPack(ctx context.Context) error {
-	digest := b.content.Digest()
-	_, err := b.store.Value(ctx, drawerKeptPacks, digest, b.now())
-	if !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	archive, err := b.content.Archive()
-	if err != nil {
-		return err
-	}
-	if err := b.store.PutValue(ctx, drawerPacks, digest, archive, time.Time{}); err != nil {
-		return err
-	}
-	return b.store.PutValue(ctx, drawerKeptPacks, digest, []byte{1}, time.Time{})
-}
-
 // key gives a random key that the store keeps, making it the first time.
 func (b *Bot) key(ctx context.Context, name string) ([]byte, error) {
 	for range 2 {
@@ -202,28 +184,6 @@ func (b *Bot) Content() *content.Pack { return b.content }
 
 // Service is the service that this Bot speaks for.
 func (b *Bot) Service() *Service { return b.service }
-
-// pack gives the content with that digest: the current one, or one that a talk
-// in progress began with.
-func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
-	b.packsMu.Lock()
-	pack, ok := b.packs[digest]
-	b.packsMu.Unlock()
-	if ok {
-		return pack, nil
-	}
-	archive, err := b.store.Value(ctx, drawerPacks, digest, b.now())
-	if err != nil {
-		return nil, fmt.Errorf("content of a talk in progress: %w", err)
-	}
-	if pack, err = content.OpenKept(archive); err != nil {
-		return nil, fmt.Errorf("content of a talk in progress: %w", err)
-	}
-	b.packsMu.Lock()
-	b.packs[digest] = pack
-	b.packsMu.Unlock()
-	return pack, nil
-}
 
 // newID makes an id that says which service it belongs to and nothing else.
 func (b *Bot) newID() string {

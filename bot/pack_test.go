@@ -106,3 +106,31 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 	}
 	said("the next talk", "NEW WORDS", "")
 }
+
+// A pack is kept in pieces that no store takes long to write, and one that differs in a
+// few words shares the others' pieces.
+func TestPacksShareTheirPieces(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
+	pieces := func() map[string][]byte {
+		t.Helper()
+		all, err := w.Store.Values(t.Context(), "packs", w.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for key, piece := range all {
+			if len(piece) > 1<<20 {
+				t.Errorf("piece %s has %d bytes", key, len(piece))
+			}
+		}
+		return all
+	}
+	before := len(pieces())
+	changed := otherPack(t, map[string]*strings.Replacer{"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness")})
+	if _, err := bot.New(t.Context(), bot.Config{Store: w.Store, Content: changed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return w.Now }}); err != nil {
+		t.Fatal(err)
+	}
+	if after := len(pieces()); before < 10 || after <= before || after > before+2 {
+		t.Errorf("%d pieces, and %d once a text has changed", before, after)
+	}
+}

@@ -233,12 +233,17 @@ func (p *Pack) HasConcept(id string) bool { return p.lexicon.Has(id) }
 const maxPack = 64 << 20
 
 // Archive is the pack's files in one, always the same bytes for the same pack,
-// so that a talk in progress can finish on the pack that it began with.
+// so that a talk in progress can finish on the pack that it began with. The second
+// reader's weights come first: archives of packs that have them in common begin alike.
 func (p *Pack) Archive() ([]byte, error) {
 	var buf bytes.Buffer
 	buf.Grow(len(p.files[weightsName]) + 1<<20)
 	z := zip.NewWriter(&buf)
-	for _, name := range sortedKeys(p.files) {
+	names := sortedKeys(p.files)
+	if i := slices.Index(names, weightsName); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, weightsName)
+	}
+	for _, name := range names {
 		method := zip.Deflate
 		if path.Base(name) == triage.WeightsFile {
 			method = zip.Store // deflated it is nine tenths as long, and takes half a second

@@ -31,13 +31,15 @@ func TestBackupAndRestore(t *testing.T) {
 	before.call("POST", "/api/v1/patients/"+id+"/start", `{"flow":"check-in"}`, 200)
 	before.expect(mary, 0, "Any change in your chest")
 	// The content is large, and every lookout has it: without it the test takes a tenth of the time.
-	pack, err := content.Shipped()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, drawer := range []string{"packs", "packs-kept"} {
-		if err := before.process.store.DeleteValue(t.Context(), drawer, pack.Digest()); err != nil {
+		values, err := before.process.store.Values(t.Context(), drawer, time.Now())
+		if err != nil {
 			t.Fatal(err)
+		}
+		for key := range values {
+			if err := before.process.store.DeleteValue(t.Context(), drawer, key); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	out, err := on(store, "backup", backup)
@@ -112,6 +114,10 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("rows after the restore: %v", rows)
 	}
 	if err := after.process.store.PutValue(t.Context(), "restore", "restore", []byte("x"), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	pack, err := content.Shipped()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := bot.New(t.Context(), bot.Config{Store: after.process.store, Content: pack}); !errors.Is(err, bot.ErrHalfRestored) {

@@ -30,6 +30,7 @@ type settings struct {
 	Drain     string `yaml:"drain"` // how long a stop still answers, for a proxy to turn elsewhere; "": it does not
 	// TrustedProxies are the operator's own, whose word on where a request came from counts.
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	proxyList      string   // the same, from the environment
 	Store          string   `yaml:"store"`
 	Redis          struct {
 		Accept string `yaml:"accept"` // faults of the servers that the operator lives with, by name
@@ -113,7 +114,7 @@ type dutySettings struct {
 // variables are the settings that the environment may give.
 func (s *settings) variables() map[string]*string {
 	return map[string]*string{
-		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_DRAIN": &s.Drain, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
+		"LOOKOUT_ADDR": &s.Addr, "LOOKOUT_DRAIN": &s.Drain, "LOOKOUT_TRUSTED_PROXIES": &s.proxyList, "LOOKOUT_PUBLIC_URL": &s.PublicURL, "LOOKOUT_STORE": &s.Store, "LOOKOUT_REDIS_ACCEPT": &s.Redis.Accept, "LOOKOUT_REDIS_COPIES": &s.Redis.Copies,
 		"LOOKOUT_KEYSET_FILE": &s.KeysetFile, "LOOKOUT_KEYSET": &s.keyset,
 		"LOOKOUT_CONTENT": &s.Content, "LOOKOUT_API_TOKEN": &s.APIToken, "LOOKOUT_WATCH_URL": &s.Watch.URL, "LOOKOUT_CANARY_PHONE": &s.Canary.Phone, "OTEL_EXPORTER_OTLP_ENDPOINT": &s.Traces.Endpoint, "LOOKOUT_CHAT_VOUCH_KEY": &s.Chat.VouchKey,
 		"LOOKOUT_WEBHOOK_KEY": &s.Webhook.Key, "LOOKOUT_OIDC_ISSUER": &s.OIDC.Issuer, "LOOKOUT_OIDC_CLIENT_ID": &s.OIDC.ClientID, "LOOKOUT_OIDC_CLIENT_SECRET": &s.OIDC.ClientSecret, "LOOKOUT_DESK_SECOND_FACTOR": &s.Desk.SecondFactor,
@@ -158,6 +159,9 @@ func loadSettings(path string, e *env) (*settings, error) {
 		case to == nil && strings.HasPrefix(name, "LOOKOUT_"):
 			faults = append(faults, fmt.Errorf("%s: there is no such setting: the ones that the environment can give are in docs/settings.md", name))
 		}
+	}
+	if s.proxyList != "" {
+		s.TrustedProxies = strings.FieldsFunc(s.proxyList, func(r rune) bool { return r == ',' || r == ' ' })
 	}
 	return s, errors.Join(faults...)
 }

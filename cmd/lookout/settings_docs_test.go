@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // docs/settings.md names every setting and every variable, and its example is one that
@@ -51,5 +53,35 @@ func TestSettingsAreInTheirManual(t *testing.T) {
 	}
 	if lacks := got.lacks(); len(lacks) > 0 {
 		t.Errorf("the example of docs/settings.md lacks %q", lacks)
+	}
+}
+
+// compose.yaml sets what lookout knows, and trusts the net that its own proxy is in.
+func TestComposeFileSetsWhatLookoutKnows(t *testing.T) {
+	text, err := os.ReadFile("../../compose.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Lookout struct {
+			Environment map[string]string
+		} `yaml:"x-lookout"`
+		Networks map[string]struct {
+			IPAM struct {
+				Config []struct{ Subnet string }
+			}
+		}
+	}
+	if err := yaml.Load(text, &file); err != nil {
+		t.Fatal(err)
+	}
+	variables := (&settings{}).variables()
+	for name := range file.Lookout.Environment {
+		if variables[name] == nil {
+			t.Errorf("lookout does not know %s", name)
+		}
+	}
+	if at := file.Networks["default"].IPAM.Config; len(at) != 1 || at[0].Subnet != file.Lookout.Environment["LOOKOUT_TRUSTED_PROXIES"] {
+		t.Errorf("the proxy is in %v, and %q is trusted", at, file.Lookout.Environment["LOOKOUT_TRUSTED_PROXIES"])
 	}
 }

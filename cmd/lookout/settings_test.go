@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,11 +30,11 @@ service:
 
 // The environment wins over the file, and telephone numbers keep their plus sign.
 func TestSettings(t *testing.T) {
-	s, err := loaded(t, goodSettings, "LOOKOUT_ADDR=127.0.0.1:9", "LOOKOUT_TWILIO_FROM=+447700900002", "LOOKOUT_SMTP_USER=lookout", "LOOKOUT_SMTP_PASSWORD=secret", "HOME=/root")
+	s, err := loaded(t, goodSettings, "LOOKOUT_ADDR=127.0.0.1:9", "LOOKOUT_TWILIO_FROM=+447700900002", "LOOKOUT_SMTP_USER=lookout", "LOOKOUT_SMTP_PASSWORD=secret", "LOOKOUT_TRUSTED_PROXIES=10.0.0.1, 172.30.0.0/16", "HOME=/root")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Addr != "127.0.0.1:9" || s.Twilio.From != "+447700900002" || s.Twilio.AccountSID != "AC1" || s.PublicURL != "https://lookout.example.nhs.uk" || s.SMTP.User != "lookout" {
+	if s.Addr != "127.0.0.1:9" || s.Twilio.From != "+447700900002" || s.Twilio.AccountSID != "AC1" || s.PublicURL != "https://lookout.example.nhs.uk" || s.SMTP.User != "lookout" || !slices.Equal(s.TrustedProxies, []string{"10.0.0.1", "172.30.0.0/16"}) {
 		t.Errorf("%+v", s)
 	}
 }
