@@ -170,6 +170,8 @@ type User struct {
 	// itself: one that is just being written cannot bring itself back.
 	Ended   map[string]time.Time `json:"ended,omitempty"`
 	Changes []SignInChange       `json:"changes,omitempty"` // of which she has not said that she knows
+
+	was []byte // as the store has her, by which is known whether another has changed her since; nil: she is new
 }
 
 // SignInChange is that one of somebody's ways to sign in has changed.

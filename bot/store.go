@@ -109,10 +109,13 @@ type Store interface {
 	// The values are small things with a life of their own: users, sign-in
 	// sessions, chat links, content packs. A value past its expiry (zero: never)
 	// at now is not there. TakeValue reads and removes in one step, so that of
-	// two callers one gets [ErrNotFound].
+	// two callers one gets [ErrNotFound]. SwapValue puts a value in the place of the one
+	// that the caller has read, or where there was none (was: nil), so that of two who
+	// have read the same one gets [ErrConflict], and has changed nothing.
 	PutValue(ctx context.Context, drawer, key string, value []byte, expires time.Time) error
 	Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
 	TakeValue(ctx context.Context, drawer, key string, now time.Time) ([]byte, error)
+	SwapValue(ctx context.Context, drawer, key string, was, value []byte, expires, now time.Time) error
 	Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error)
 	DeleteValue(ctx context.Context, drawer, key string) error
 	// Sweep removes values that expired before now, and says how many.

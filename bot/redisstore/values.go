@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -78,6 +79,53 @@ func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time
 	text, _ := take.done.Text()
 	_, value, err := s.live(drawer, key, text, now)
 	return value, err
+}
+
+// swapTries is how often a value is compared anew that says what it said, and was kept
+// again or sealed anew meanwhile.
+const swapTries = 20
+
+// SwapValue puts a value in the place of the one that the caller has read.
+func (s *Store) SwapValue(ctx context.Context, drawer, key string, was, value []byte, expires, now time.Time) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := whole(ctx)
+	defer cancel()
+	key, value, err = s.vault.SealValue(drawer, key, value)
+	if err != nil {
+		return unavailable(err)
+	}
+	name := valueName(drawer, key)
+	sl := slotOf(name)
+	for range swapTries {
+		get := plain("hget", s.keys.values(sl, drawer), key)
+		if err := s.servers.read(ctx, get); err != nil {
+			return err
+		}
+		text, _ := get.done.Text()
+		switch _, is, err := s.live(drawer, key, text, now); {
+		case errors.Is(err, bot.ErrNotFound):
+			if was != nil {
+				return bot.ErrConflict
+			}
+		case err != nil:
+			return err
+		case was == nil || !bytes.Equal(is, was):
+			return bot.ErrConflict
+		}
+		swap := scriptSwapValue.call([]string{s.keys.values(sl, drawer), s.keys.expires(sl), s.keys.drawers(sl)},
+			key, name, millis(expires), value, drawer, text)
+		if err := s.servers.write(ctx, swap); err != nil {
+			return err
+		}
+		if n, _ := swap.done.Int64(); n == 1 {
+			return nil
+		}
+	}
+	return bot.ErrConflict
 }
 
 // Values gives every value of a drawer that has not expired.

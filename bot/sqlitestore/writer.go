@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -560,21 +561,11 @@ func (s *Store) Audit(ctx context.Context, entries ...bot.AuditEntry) error {
 
 // PutValue keeps a value.
 func (s *Store) PutValue(ctx context.Context, drawer, key string, value []byte, expires time.Time) error {
-	if value == nil {
-		value = []byte{}
-	}
-	var until any
-	if !expires.IsZero() {
-		until = millis(expires)
-	}
 	name, kept, err := s.vault.SealValue(drawer, key, value)
 	if err != nil {
 		return unavailable(err)
 	}
-	return s.submit(ctx, func() error {
-		_, err := s.stmt.putValue.ExecContext(context.Background(), drawer, name, kept, until)
-		return err
-	})
+	return s.submit(ctx, func() error { return s.put(drawer, name, kept, expires) })
 }
 
 // TakeValue reads and removes a value in one step.
@@ -597,6 +588,48 @@ func (s *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time
 	}
 	_, value, err := s.vault.OpenValue(drawer, name, kept)
 	return value, unavailable(err)
+}
+
+// SwapValue puts a value in the place of the one that the caller has read.
+func (s *Store) SwapValue(ctx context.Context, drawer, key string, was, value []byte, expires, now time.Time) error {
+	name, kept, err := s.vault.SealValue(drawer, key, value)
+	if err != nil {
+		return unavailable(err)
+	}
+	return s.submit(ctx, func() error {
+		bg := context.Background()
+		var there []byte
+		switch err := s.stmt.value.QueryRowContext(bg, drawer, name, millis(now)).Scan(&there); {
+		case errors.Is(err, sql.ErrNoRows):
+			if was != nil {
+				return bot.ErrConflict
+			}
+		case err != nil:
+			return err
+		default:
+			_, is, err := s.vault.OpenValue(drawer, name, there)
+			if err != nil {
+				return err
+			}
+			if was == nil || !bytes.Equal(is, was) {
+				return bot.ErrConflict
+			}
+		}
+		return s.put(drawer, name, kept, expires)
+	})
+}
+
+// put writes a value as it is kept.
+func (s *Store) put(drawer, name string, kept []byte, expires time.Time) error {
+	var until any
+	if !expires.IsZero() {
+		until = millis(expires)
+	}
+	if kept == nil {
+		kept = []byte{}
+	}
+	_, err := s.stmt.putValue.ExecContext(context.Background(), drawer, name, kept, until)
+	return err
 }
 
 // DeleteValue removes a value; one that is not there is no error.

@@ -67,6 +67,7 @@ func Run(t *testing.T, h Harness) {
 		"AuditWithItsChange":            auditWithItsChange,
 		"EraseLeavesNothingOfHer":       eraseLeavesNothingOfHer,
 		"ValuesExpireAndAreTakenOnce":   valuesExpireAndAreTakenOnce,
+		"OfTwoSwapsOneCounts":           ofTwoSwapsOneCounts,
 		"Stats":                         stats,
 		"ClosedAndCancelled":            closedAndCancelled,
 		"HostileWords":                  hostileWords,
@@ -931,6 +932,53 @@ func valuesExpireAndAreTakenOnce(t *testing.T, h Harness) {
 	must(t, s.DeleteValue(ctx, "d", "ever"))
 	_, err = s.Value(ctx, "d", "ever", t0)
 	wantErr(t, err, bot.ErrNotFound, "a deleted value")
+}
+
+// Of those who have read the same value one may change it; the others have changed nothing.
+func ofTwoSwapsOneCounts(t *testing.T, h Harness) {
+	s := open(t, h)
+	never := time.Time{}
+	must(t, s.SwapValue(ctx, "d", "new", nil, []byte("one"), never, t0))
+	wantErr(t, s.SwapValue(ctx, "d", "new", nil, []byte("two"), never, t0), bot.ErrConflict, "a value that is there already")
+	wantErr(t, s.SwapValue(ctx, "d", "new", []byte("another"), []byte("two"), never, t0), bot.ErrConflict, "one that says another thing")
+	wantErr(t, s.SwapValue(ctx, "d", "none", []byte("one"), []byte("two"), never, t0), bot.ErrConflict, "one that is not there")
+	if v, err := s.Value(ctx, "d", "new", t0); err != nil || string(v) != "one" {
+		t.Errorf("after the conflicts %q, %v", v, err)
+	}
+	must(t, s.SwapValue(ctx, "d", "new", []byte("one"), []byte("two"), t0.Add(time.Minute), t0))
+	if v, err := s.Value(ctx, "d", "new", t0); err != nil || string(v) != "two" {
+		t.Errorf("after the swap %q, %v", v, err)
+	}
+	wantErr(t, s.SwapValue(ctx, "d", "new", []byte("two"), []byte("x"), never, t0.Add(time.Hour)), bot.ErrConflict, "one that has expired")
+	must(t, s.SwapValue(ctx, "d", "new", nil, []byte("three"), never, t0.Add(time.Hour)))
+	if n, err := s.Sweep(ctx, t0.Add(2*time.Hour)); err != nil || n != 0 {
+		t.Errorf("swept %d, %v; what was put anew never expires", n, err)
+	}
+	must(t, s.PutValue(ctx, "d", "count", []byte{0}, never)) // as one that was put before swaps were known
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				v, err := s.Value(ctx, "d", "count", t0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				err = s.SwapValue(ctx, "d", "count", v, []byte{v[0] + 1}, never, t0)
+				if err == nil {
+					return
+				}
+				if !errors.Is(err, bot.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if v, err := s.Value(ctx, "d", "count", t0); err != nil || v[0] != 8 {
+		t.Errorf("8 counted to %d, %v", v, err)
+	}
 }
 
 func stats(t *testing.T, h Harness) {

@@ -23,7 +23,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -93,8 +92,8 @@ type Bot interface {
 	Watch(ctx context.Context) <-chan bot.Hint
 	User(ctx context.Context, email string) (bot.User, error)
 	Users(ctx context.Context) ([]bot.User, error)
-	PutUser(ctx context.Context, u bot.User) error
-	ChangeSignIn(ctx context.Context, u bot.User, what, session string) error
+	ChangeUser(ctx context.Context, email string, change func(u *bot.User) error) (bot.User, error)
+	ChangeSignIn(ctx context.Context, email, what, session string, change func(u *bot.User) error) (bot.User, error)
 	Invite(ctx context.Context, u bot.User) (link string, err error)
 	Invited(ctx context.Context, token string) (bot.User, error)
 	Accept(ctx context.Context, token, hash, session string) (bot.User, error)
@@ -136,7 +135,6 @@ type Desk struct {
 	pages      *template.Template
 	csrf       *http.CrossOriginProtection
 	attempts   attempts
-	codes      sync.Mutex         // held while a code is looked at and used up
 	nobody     string             // a password hash that nothing matches
 	passkeys   *webauthn.WebAuthn // nil where there can be none
 	glances    rounds[glanceKey, *glance]

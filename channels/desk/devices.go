@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -79,8 +80,11 @@ func (d *Desk) endDevice(w http.ResponseWriter, r *http.Request, u bot.User) err
 	if err := d.audit(r, u, "sign out on another device", "", ""); err != nil {
 		return err
 	}
-	u.End(r.PostFormValue("device"), d.Now().Add(d.sessions.Lifetime), d.Now())
-	return d.account(w, r, u)
+	_, err := d.Bot.ChangeUser(r.Context(), u.Email, d.signed(r, func(x *bot.User) error {
+		x.End(r.PostFormValue("device"), d.Now().Add(d.sessions.Lifetime), d.Now())
+		return nil
+	}))
+	return d.account(w, r, err)
 }
 
 // endOthers signs her out on every device but this one.
@@ -88,23 +92,43 @@ func (d *Desk) endOthers(w http.ResponseWriter, r *http.Request, u bot.User) err
 	if err := d.audit(r, u, "sign out everywhere else", "", ""); err != nil {
 		return err
 	}
-	u.Epoch++
-	d.sessions.Put(r.Context(), "password", fingerprint(u))
-	return d.account(w, r, u)
+	u, err := d.Bot.ChangeUser(r.Context(), u.Email, d.signed(r, func(x *bot.User) error {
+		x.Epoch++
+		return nil
+	}))
+	if err == nil {
+		d.sessions.Put(r.Context(), "password", fingerprint(u))
+	}
+	return d.account(w, r, err)
 }
 
-// account keeps her, and shows the page of her account.
-func (d *Desk) account(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+// account shows the page of her account when something of it has changed.
+func (d *Desk) account(w http.ResponseWriter, r *http.Request, err error) error {
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/desk/password#devices", http.StatusSeeOther)
 	return nil
 }
 
-// changed keeps that one of her ways to sign in has changed, and tells her.
-func (d *Desk) changed(r *http.Request, u bot.User, what string) error {
-	return d.Bot.ChangeSignIn(r.Context(), u, what, d.sessions.GetString(r.Context(), "id"))
+// changed changes one of her ways to sign in, and tells her.
+func (d *Desk) changed(r *http.Request, u bot.User, what string, change func(u *bot.User) error) (bot.User, error) {
+	after, err := d.Bot.ChangeSignIn(r.Context(), u.Email, what, d.sessions.GetString(r.Context(), "id"), d.signed(r, change))
+	if err != nil {
+		return u, err
+	}
+	return after, nil
+}
+
+// signed makes a change of somebody's account one that she makes herself: who was shut
+// out since her request came, or whose session has ended, changes nothing more.
+func (d *Desk) signed(r *http.Request, change func(u *bot.User) error) func(u *bot.User) error {
+	return func(u *bot.User) error {
+		if u.Disabled || d.ended(r.Context(), *u) {
+			return fmt.Errorf("%w: her session has ended", bot.ErrConflict)
+		}
+		return change(u)
+	}
 }
 
 // news are the changes to her ways of signing in that were made elsewhere, and of which
@@ -125,8 +149,11 @@ func (d *Desk) knowsOf(w http.ResponseWriter, r *http.Request, u bot.User) error
 	if err := d.audit(r, u, "say that changes of her sign-in are hers", "", ""); err != nil {
 		return err
 	}
-	u.Changes = slices.DeleteFunc(slices.Clone(u.Changes), func(c bot.SignInChange) bool { return slices.Contains(known, c.At.UTC().Format(time.RFC3339Nano)) })
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	_, err := d.Bot.ChangeUser(r.Context(), u.Email, d.signed(r, func(x *bot.User) error {
+		x.Changes = slices.DeleteFunc(x.Changes, func(c bot.SignInChange) bool { return slices.Contains(known, c.At.UTC().Format(time.RFC3339Nano)) })
+		return nil
+	}))
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/desk/", http.StatusSeeOther)

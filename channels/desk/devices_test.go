@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lookout/bot"
 )
 
 var deviceForm = regexp.MustCompile(`name="device" value="([^"]+)"`)
@@ -98,10 +100,7 @@ func TestToldOfChangesOfHerSignIn(t *testing.T) {
 	change := regexp.MustCompile(`name="change" value="([^"]+)"`).FindStringSubmatch(page)[1]
 	// One that came after the page was made stays.
 	o.clock.at = o.clock.at.Add(time.Second)
-	u, err := o.bot.User(t.Context(), "ann@example.org")
-	if err == nil {
-		err = o.bot.ChangeSignIn(t.Context(), u, "A passkey was added: thief", "")
-	}
+	u, err := o.bot.ChangeSignIn(t.Context(), "ann@example.org", "A passkey was added: thief", "", func(*bot.User) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -150,39 +150,45 @@ func (d *Desk) withPasskey(r *http.Request, answer string) (bot.User, error) {
 	if err != nil {
 		return bot.User{}, err
 	}
-	var unavailable error
-	found, credential, err := d.passkeys.ValidatePasskeyLogin(func(_, handle []byte) (webauthn.User, error) {
-		users, err := d.Bot.Users(r.Context())
-		if err != nil {
-			unavailable = err
-			return nil, err
-		}
-		i := slices.IndexFunc(users, func(u bot.User) bool { return len(u.Handle) > 0 && bytes.Equal(u.Handle, handle) })
-		if i < 0 {
-			return nil, bot.ErrNotFound
-		}
-		return newHolder(users[i])
-	}, began, parsed)
-	if unavailable != nil {
-		return bot.User{}, unavailable
-	}
-	h, _ := found.(*holder)
-	if err != nil || h == nil {
-		return bot.User{}, errors.Join(errors.New("the passkey did not answer rightly"), err)
-	}
-	if credential.Authenticator.CloneWarning {
-		return h.User, fmt.Errorf("%w: the passkey counts as if there were two of it", bot.ErrRefused)
-	}
-	text, err := json.Marshal(credential)
+	users, err := d.Bot.Users(r.Context())
 	if err != nil {
 		return bot.User{}, err
 	}
-	for i := range h.Passkeys {
-		if h.Passkeys[i].ID == passkeyID(credential) {
-			h.Passkeys[i].Credential, h.Passkeys[i].Used = text, d.Now()
-		}
+	i := slices.IndexFunc(users, func(u bot.User) bool {
+		return len(u.Handle) > 0 && bytes.Equal(u.Handle, parsed.Response.UserHandle)
+	})
+	if i < 0 {
+		return bot.User{}, bot.ErrNotFound
 	}
-	return h.User, d.Bot.PutUser(r.Context(), h.User)
+	var whose bot.User // once the answer has proved to be hers
+	u, err := d.Bot.ChangeUser(r.Context(), users[i].Email, func(x *bot.User) error {
+		h, err := newHolder(*x)
+		if err != nil {
+			return err
+		}
+		_, credential, err := d.passkeys.ValidatePasskeyLogin(func(_, _ []byte) (webauthn.User, error) { return h, nil }, began, parsed)
+		if err != nil {
+			return errors.Join(errors.New("the passkey did not answer rightly"), err)
+		}
+		whose = *x
+		if credential.Authenticator.CloneWarning {
+			return fmt.Errorf("%w: the passkey counts as if there were two of it", bot.ErrRefused)
+		}
+		text, err := json.Marshal(credential)
+		if err != nil {
+			return err
+		}
+		for i := range x.Passkeys {
+			if x.Passkeys[i].ID == passkeyID(credential) {
+				x.Passkeys[i].Credential, x.Passkeys[i].Used = text, d.Now()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return whose, err
+	}
+	return u, nil
 }
 
 func passkeyID(c *webauthn.Credential) string { return base64.RawURLEncoding.EncodeToString(c.ID) }
@@ -190,15 +196,24 @@ func passkeyID(c *webauthn.Credential) string { return base64.RawURLEncoding.Enc
 // mostPasskeys bounds what one account keeps.
 const mostPasskeys = 10
 
+var errMany = fmt.Errorf("%w: too many passkeys", bot.ErrRefused)
+
 // newPasskeyOptions begins to make a passkey for who is signed in.
 func (d *Desk) newPasskeyOptions(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	if d.passkeys == nil {
 		return bot.ErrNotFound
 	}
 	if len(u.Handle) == 0 { // random, so that a device tells nobody who she is
-		u.Handle = make([]byte, 64)
-		rand.Read(u.Handle)
-		if err := d.Bot.PutUser(r.Context(), u); err != nil {
+		handle := make([]byte, 64)
+		rand.Read(handle)
+		var err error
+		u, err = d.Bot.ChangeUser(r.Context(), u.Email, d.signed(r, func(x *bot.User) error {
+			if len(x.Handle) == 0 {
+				x.Handle = handle
+			}
+			return nil
+		}))
+		if err != nil {
 			return err
 		}
 	}
@@ -225,8 +240,11 @@ func (d *Desk) newPasskey(w http.ResponseWriter, r *http.Request, u bot.User) er
 	if d.passkeys == nil {
 		return bot.ErrNotFound
 	}
-	if len(u.Passkeys) >= mostPasskeys {
+	tooMany := func() error {
 		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, fmt.Sprintf("You have %d passkeys: remove one first", mostPasskeys))
+	}
+	if len(u.Passkeys) >= mostPasskeys {
+		return tooMany()
 	}
 	began, err := d.kept(r, "new-passkey")
 	var parsed *protocol.ParsedCredentialCreationData
@@ -255,12 +273,21 @@ func (d *Desk) newPasskey(w http.ResponseWriter, r *http.Request, u bot.User) er
 	if runes := []rune(name); len(runes) > 60 {
 		name = string(runes[:60])
 	}
-	u.Passkeys = append(u.Passkeys, bot.Passkey{ID: passkeyID(credential), Name: name, Added: d.Now(), Credential: text})
-	u.Epoch++
 	if err := d.audit(r, u, "add passkey", "", ""); err != nil {
 		return err
 	}
-	if err := d.changed(r, u, "A passkey was added: "+name); err != nil {
+	u, err = d.changed(r, u, "A passkey was added: "+name, func(x *bot.User) error {
+		if len(x.Passkeys) >= mostPasskeys {
+			return errMany
+		}
+		x.Passkeys = append(x.Passkeys, bot.Passkey{ID: passkeyID(credential), Name: name, Added: d.Now(), Credential: text})
+		x.Epoch++
+		return nil
+	})
+	if errors.Is(err, errMany) {
+		return tooMany()
+	}
+	if err != nil {
 		return err
 	}
 	d.sessions.Put(r.Context(), "strong", true)
@@ -270,7 +297,8 @@ func (d *Desk) newPasskey(w http.ResponseWriter, r *http.Request, u bot.User) er
 
 // removePasskey takes a passkey off. Her other sessions end.
 func (d *Desk) removePasskey(w http.ResponseWriter, r *http.Request, u bot.User) error {
-	i := slices.IndexFunc(u.Passkeys, func(p bot.Passkey) bool { return p.ID == r.PostFormValue("passkey") })
+	one := func(p bot.Passkey) bool { return p.ID == r.PostFormValue("passkey") }
+	i := slices.IndexFunc(u.Passkeys, one)
 	if i < 0 {
 		return bot.ErrNotFound
 	}
@@ -278,12 +306,24 @@ func (d *Desk) removePasskey(w http.ResponseWriter, r *http.Request, u bot.User)
 		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, lastFactor)
 	}
 	name := u.Passkeys[i].Name
-	u.Passkeys = slices.Delete(u.Passkeys, i, i+1)
-	u.Epoch++
 	if err := d.audit(r, u, "remove passkey", "", ""); err != nil {
 		return err
 	}
-	if err := d.changed(r, u, "A passkey was removed: "+name); err != nil {
+	u, err := d.changed(r, u, "A passkey was removed: "+name, func(x *bot.User) error {
+		n := len(x.Passkeys)
+		if x.Passkeys = slices.DeleteFunc(x.Passkeys, one); len(x.Passkeys) == n {
+			return bot.ErrNotFound
+		}
+		if d.SecondFactor && x.TOTP == "" && len(x.Passkeys) == 0 {
+			return errLast
+		}
+		x.Epoch++
+		return nil
+	})
+	if errors.Is(err, errLast) {
+		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, lastFactor)
+	}
+	if err != nil {
 		return err
 	}
 	d.begin(w, r, u)

@@ -155,8 +155,14 @@ func (d *Desk) fromProvider(w http.ResponseWriter, r *http.Request) {
 			d.fail(w, r, err)
 			return
 		}
-		u.Subject = person
-		if err := d.Bot.PutUser(r.Context(), u); err != nil {
+		u, err = d.Bot.ChangeUser(r.Context(), u.Email, func(x *bot.User) error {
+			if x.Disabled || x.Subject != "" && x.Subject != person {
+				return bot.ErrConflict
+			}
+			x.Subject = person
+			return nil
+		})
+		if err != nil {
 			d.fail(w, r, err)
 			return
 		}
@@ -310,8 +316,13 @@ func (d *Desk) endSessionsOf(r *http.Request, person string) error {
 		if err := d.audit(r, u, "signed out by the provider", "", ""); err != nil {
 			return err
 		}
-		u.Epoch++
-		if err := d.Bot.PutUser(r.Context(), u); err != nil {
+		_, err := d.Bot.ChangeUser(r.Context(), u.Email, func(x *bot.User) error {
+			if x.Subject == person {
+				x.Epoch++
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}

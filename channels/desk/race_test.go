@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -83,5 +84,45 @@ func TestACodeCountsOnceAlsoAtOnce(t *testing.T) {
 	all.Wait()
 	if close(in); len(in) != 1 {
 		t.Errorf("one code let %d in", len(in))
+	}
+}
+
+// meanwhile is a bot on which something happens between somebody's request and its write.
+type meanwhile struct {
+	Bot
+	do func()
+}
+
+func (m *meanwhile) ChangeSignIn(ctx context.Context, email, what, session string, change func(u *bot.User) error) (bot.User, error) {
+	return m.Bot.ChangeSignIn(ctx, email, what, session, func(u *bot.User) error {
+		err := change(u)
+		if do := m.do; do != nil {
+			m.do = nil
+			do()
+		}
+		return err
+	})
+}
+
+// An administrator shuts a nurse out while she chooses another password: she is out, and
+// stays so.
+func TestABlockIsNotLostToANewPassword(t *testing.T) {
+	o := newOffice(t)
+	ann, ida := o.browser("ann@example.org"), o.browser("ida@example.org")
+	m := &meanwhile{Bot: o.bot, do: func() {
+		if status, _ := o.post(ida, "/desk/users/disable", url.Values{"email": {"ann@example.org"}, "disabled": {"yes"}}); status != 200 {
+			t.Errorf("shut out: %d", status)
+		}
+	}}
+	o.again(func(c *Config) { c.Bot = m })
+	if status, page := o.post(ann, "/desk/password", url.Values{"now": {password}, "new": {"harbour lemon ladder"}}); status != 409 {
+		t.Errorf("%d %s", status, page)
+	}
+	u, err := o.bot.User(t.Context(), "ann@example.org")
+	if err != nil || !u.Disabled {
+		t.Errorf("the block is lost: %v", err)
+	}
+	if _, page := o.get(ann, "/desk/"); !strings.Contains(page, "Sign in to the desk") {
+		t.Error("she goes on")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"errors"
+	"fmt"
 	"image/png"
 	"net/http"
 	"net/url"
@@ -65,12 +67,12 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 	if !d.mayTry(w, r, "code:"+email, "code", view{"Title": "Your second factor", "Next": next, "Who": u}) {
 		return
 	}
-	u, right, err := d.useCode(r.Context(), email, r.PostFormValue("code"))
-	if err != nil {
+	u, err = d.useCode(r.Context(), u, r.PostFormValue("code"))
+	if err != nil && !errors.Is(err, errCode) {
 		d.fail(w, r, err)
 		return
 	}
-	if !right {
+	if err != nil {
 		if err := d.audit(r, u, "sign in: code refused", "", ""); err != nil {
 			d.fail(w, r, err)
 			return
@@ -81,20 +83,24 @@ func (d *Desk) code(w http.ResponseWriter, r *http.Request) {
 	d.proceed(w, r, u, next, true, d.sessions.GetString(r.Context(), "by"))
 }
 
-// useCode says whether a code is right, and uses it up: of two that come to this process
-// at once, one is told that it was used.
-func (d *Desk) useCode(ctx context.Context, email, code string) (u bot.User, right bool, err error) {
-	d.codes.Lock()
-	defer d.codes.Unlock()
-	if u, err = d.Bot.User(ctx, email); err != nil {
-		return u, false, err
+// errCode says that a code is not right, or was used.
+var errCode = fmt.Errorf("%w: the code is not right", bot.ErrRefused)
+
+// useCode uses a code up of whoever has shown her password: of two that come at once, to
+// whichever process, one is told that it was used. [errCode].
+func (d *Desk) useCode(ctx context.Context, u bot.User, code string) (bot.User, error) {
+	used, err := d.Bot.ChangeUser(ctx, u.Email, func(x *bot.User) error {
+		step := codeAt(x.TOTP, code, d.Now(), x.TOTPStep)
+		if step == 0 || x.Disabled || fingerprint(*x) != fingerprint(u) {
+			return errCode
+		}
+		x.TOTPStep = step
+		return nil
+	})
+	if err != nil {
+		return u, err
 	}
-	step := codeAt(u.TOTP, code, d.Now(), u.TOTPStep)
-	if step == 0 {
-		return u, false, nil
-	}
-	u.TOTPStep = step
-	return u, true, d.Bot.PutUser(ctx, u)
+	return used, nil
 }
 
 // enrol keeps somebody from every page but those of her second factor until she has
@@ -124,7 +130,13 @@ func (d *Desk) enrol(w http.ResponseWriter, r *http.Request, u bot.User) bool {
 	return true
 }
 
-const lastFactor = "Your team asks for a second factor: set up another before you take this one off"
+const (
+	wrongCode  = "The code is not right, or was used already. Wait for the next one"
+	lastFactor = "Your team asks for a second factor: set up another before you take this one off"
+)
+
+// errLast says that she has no other second factor, and must have one.
+var errLast = fmt.Errorf("%w: it is the last second factor", bot.ErrRefused)
 
 // secondFactor is where one sets up one's second factor, or takes it off.
 func (d *Desk) secondFactor(w http.ResponseWriter, r *http.Request, u bot.User) error {
@@ -197,18 +209,35 @@ func (d *Desk) changeSecond(w http.ResponseWriter, r *http.Request, u bot.User) 
 	}
 	step := codeAt(secret, r.PostFormValue("code"), d.Now(), u.TOTPStep)
 	if step == 0 {
-		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, "The code is not right, or was used already. Wait for the next one")
+		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, wrongCode)
 	}
 	if err := d.audit(r, u, did, "", ""); err != nil {
 		return err
 	}
-	what := "The code from your phone was taken off"
-	if u.TOTPStep = step; u.TOTP == "" {
-		u.TOTP, what = secret, "A code from a phone was set up beside your password"
-	} else {
-		u.TOTP = ""
+	off := u.TOTP != ""
+	what := "A code from a phone was set up beside your password"
+	if off {
+		what = "The code from your phone was taken off"
 	}
-	if err := d.changed(r, u, what); err != nil {
+	u, err := d.changed(r, u, what, func(x *bot.User) error {
+		switch {
+		case step <= x.TOTPStep:
+			return errCode
+		case off && d.SecondFactor && len(x.Passkeys) == 0:
+			return errLast
+		}
+		x.TOTPStep, x.TOTP = step, secret
+		if off {
+			x.TOTP = ""
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errCode):
+		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, wrongCode)
+	case errors.Is(err, errLast):
+		return d.showSecond(w, r, u, http.StatusUnprocessableEntity, lastFactor)
+	case err != nil:
 		return err
 	}
 	d.sessions.Remove(r.Context(), "second")
@@ -222,8 +251,11 @@ func (d *Desk) signOutEverywhere(w http.ResponseWriter, r *http.Request, u bot.U
 	if err := d.audit(r, u, "sign out everywhere", "", ""); err != nil {
 		return err
 	}
-	u.Epoch++
-	if err := d.Bot.PutUser(r.Context(), u); err != nil {
+	_, err := d.Bot.ChangeUser(r.Context(), u.Email, func(x *bot.User) error {
+		x.Epoch++
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if err := d.sessions.Destroy(r.Context()); err != nil {

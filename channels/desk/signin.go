@@ -329,8 +329,11 @@ func (d *Desk) changePassword(w http.ResponseWriter, r *http.Request, u bot.User
 	if err := d.audit(r, u, "change password", "", ""); err != nil {
 		return err
 	}
-	u.Password = hash
-	if err := d.changed(r, u, "Your password was changed"); err != nil {
+	u, err = d.changed(r, u, "Your password was changed", func(x *bot.User) error {
+		x.Password = hash
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	d.begin(w, r, u)

@@ -63,15 +63,19 @@ func (d *Desk) disable(w http.ResponseWriter, r *http.Request, u bot.User) error
 	if who.Email == u.Email {
 		return d.showTeam(w, r, u, http.StatusUnprocessableEntity, view{"Fault": "You cannot shut yourself out: another administrator can"})
 	}
-	who.Disabled = r.FormValue("disabled") == "yes"
+	out := r.FormValue("disabled") == "yes"
 	did := "let user in again"
-	if who.Disabled {
+	if out {
 		did = "shut user out"
 	}
 	if err := d.audit(r, u, did, "", who.Email); err != nil {
 		return err
 	}
-	if err := d.Bot.PutUser(r.Context(), who); err != nil {
+	_, err = d.Bot.ChangeUser(r.Context(), who.Email, func(x *bot.User) error {
+		x.Disabled = out
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/desk/users", http.StatusSeeOther)

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -40,11 +41,15 @@ func (m *Store) PutValue(ctx context.Context, drawer, key string, data []byte, e
 		return err
 	}
 	defer m.mu.Unlock()
+	m.put(drawer, key, data, expires)
+	return nil
+}
+
+func (m *Store) put(drawer, key string, data []byte, expires time.Time) {
 	if m.drawers[drawer] == nil {
 		m.drawers[drawer] = map[string]value{}
 	}
 	m.drawers[drawer][key] = value{slices.Clone(data), expires}
-	return nil
 }
 
 func (v value) gone(now time.Time) bool { return !v.expires.IsZero() && !v.expires.After(now) }
@@ -75,6 +80,19 @@ func (m *Store) TakeValue(ctx context.Context, drawer, key string, now time.Time
 		delete(m.drawers[drawer], key)
 	}
 	return data, err
+}
+
+func (m *Store) SwapValue(ctx context.Context, drawer, key string, was, data []byte, expires, now time.Time) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	is, err := m.value(drawer, key, now)
+	if there := err == nil; there != (was != nil) || !bytes.Equal(is, was) {
+		return bot.ErrConflict
+	}
+	m.put(drawer, key, data, expires)
+	return nil
 }
 
 func (m *Store) Values(ctx context.Context, drawer string, now time.Time) (map[string][]byte, error) {
