@@ -146,7 +146,7 @@ func (c *flowsCoverageCmd) Run(e *env) error {
 type flowsGraphCmd struct {
 	Flow    string `arg:"" optional:"" help:"One flow; all of them when not given."`
 	Content string `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
-	Locale  string `help:"The language of the words." default:"en-GB"`
+	Locale  string `help:"The language of the words: en-GB or cy." default:"en-GB" enum:"en-GB,cy"`
 	Format  string `help:"mermaid, or svg: a picture of one flow, with all of it in words for whoever does not see it." default:"mermaid" enum:"mermaid,svg"`
 }
 
@@ -200,7 +200,7 @@ func noFlow(name string, names []string) error {
 type flowsTryCmd struct {
 	Flow    string            `arg:"" help:"The flow to play."`
 	Content string            `help:"The content folder; the embedded pack when not given." placeholder:"DIR"`
-	Locale  string            `help:"The language of the words." default:"en-GB"`
+	Locale  string            `help:"The language of the words: en-GB or cy." default:"en-GB" enum:"en-GB,cy"`
 	Channel string            `help:"Whose wording: sms or chat." default:"sms" enum:"sms,chat"`
 	Save    string            `help:"Write the talk into a file: a test, as those in content/talks." placeholder:"FILE"`
 	Fact    map[string]string `help:"What is known of her, as NAME=VALUE; docs/flows.md lists the names. Several are parted by semicolons." placeholder:"NAME=VALUE" default:"tablets=letrozole"`

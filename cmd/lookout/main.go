@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,6 +39,29 @@ type cli struct {
 	Migrate  migrateCmd  `cmd:"" help:"Bring everything from one store to another, a file or Redis, and compare the two."`
 	Bench    benchCmd    `cmd:"" help:"Measure what this machine takes: drives every door of a process of its own, beside what is possible at best."`
 	Doctor   doctorCmd   `cmd:"" help:"Check settings, content, store, disk, clock and Twilio, and say what to do."`
+
+	Version kong.VersionFlag `help:"Say of which commit this program is."`
+}
+
+// version is the module's version, the commit and its day, and the Go that built it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "lookout, of an unknown commit"
+	}
+	of := map[string]string{}
+	for _, s := range info.Settings {
+		of[s.Key] = s.Value
+	}
+	out := "lookout " + info.Main.Version
+	if commit := of["vcs.revision"]; commit != "" {
+		day, _, _ := strings.Cut(of["vcs.time"], "T")
+		out += ", commit " + commit + " of " + day
+	}
+	if of["vcs.modified"] == "true" {
+		out += ", with changes"
+	}
+	return out + ", " + info.GoVersion
 }
 
 // env is what commands get from outside, so that they can be tested in-process.
@@ -93,7 +118,7 @@ func run(e *env, args []string) (err error) {
 	var c cli
 	parser, err := kong.New(&c, kong.Name("lookout"),
 		kong.Description("Looks out for people after primary breast cancer: check-ins by text, every reply read, the worrying ones in their nurse's queue."),
-		kong.Writers(e.out, e.err), kong.Bind(e),
+		kong.Writers(e.out, e.err), kong.Bind(e), kong.Vars{"version": version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.ValueFormatter(defaultShown),
 		kong.Exit(func(int) { panic(errHelp) }))
 	if err != nil {
