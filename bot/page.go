@@ -1,6 +1,7 @@
 package bot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (t *turn) page(row *Row, step int) {
 	for _, to := range on.Addresses {
 		text, err := t.bot.content.Text("page.emergency", "en-GB", to.Channel, t.bot.pageVars(row))
 		if err != nil {
-			text = "Lookout: a row in the queue needs a nurse now. Take it on the desk."
+			text = "Lookout: row " + row.Name() + " in the queue needs a nurse now. Take it on the desk."
 		}
 		out := t.outgoing(to, text, PriorityPage)
 		out.Row, out.TextID = row.ID, "page.emergency"
@@ -54,10 +55,12 @@ func (t *turn) page(row *Row, step int) {
 	t.wake(Wake{Key: "page:" + row.ID, Kind: WakePage, At: next, Ref: row.ID, N: step + 1})
 }
 
-// pageVars are the placeholders of a page. It names no patient: phones lie about.
+// pageVars are the placeholders of a page. It names no patient: phones lie about. It
+// names the row, so that the pages of two rows are never taken for one another, by a
+// nurse or in a carrier's log.
 func (b *Bot) pageVars(row *Row) map[string]string {
 	return map[string]string{
-		"level": row.Level.String(), "since": clockWords(row.OpenedAt.In(b.service.Location)),
+		"row": row.Name(), "level": row.Level.String(), "since": clockWords(row.OpenedAt.In(b.service.Location)),
 		"desk": b.linkBase + "/desk/", "service": b.service.Name,
 	}
 }
@@ -91,40 +94,40 @@ func (b *Bot) onDuty(from Address) (Duty, bool) {
 	return Duty{}, false
 }
 
-// answerPage takes ACK or PASS from a phone on the paging list. It is for the row
-// whose page that phone has, else for the one opened last whose page another has:
-// the ladder has moved on while the nurse was reaching for her phone, and her word
-// counts no less. done is false when it was neither word: then the message is an
-// ordinary one.
+// answerPage takes ACK or PASS from a phone on the paging list. It is for the row that
+// she names; else for the one whose page that phone has, else for the one whose page
+// another has, of several the one opened last: the ladder has moved on while the nurse was
+// reaching for her phone, and her word counts no less. She is told which row was taken, and
+// which wait still; a name that no page waits for takes nothing. done is false when it was
+// neither word: then the message is an ordinary one.
 func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool, err error) {
-	word := strings.ToUpper(strings.Trim(strings.TrimSpace(in.Text), ".!"))
-	if first, _, _ := strings.Cut(word, " "); first == "ACK" || first == "PASS" {
-		word = first
-	}
-	if word != "ACK" && word != "PASS" {
+	word, name := readAnswer(in.Text)
+	if word == "" {
 		return false, nil
 	}
-	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Snoozed}, Limit: 2000})
+	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Snoozed}, Limit: mostLooked})
 	if err != nil {
 		return false, fmt.Errorf("look for the page: %w", err)
 	}
-	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.PagedTo == "" || r.AckedBy != "" })
-	if len(rows) == 0 {
-		return true, b.nothingPaged(ctx, in, duty)
+	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.PagedTo == "" || r.AckedBy != "" && r.AckedBy != duty.Name })
+	waiting := slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.AckedBy != "" })
+	slices.SortStableFunc(waiting, func(x, y Row) int { return hersFirst(x, y, duty) })
+	meant := waiting
+	if name != "" { // by its name she may also pass on what she has answered
+		meant = slices.DeleteFunc(rows, func(r Row) bool { return r.Name() != name })
 	}
-	row := slices.MaxFunc(rows, func(x, y Row) int {
-		if hers := x.PagedTo == duty.Name; hers != (y.PagedTo == duty.Name) {
-			if hers {
-				return 1
-			}
-			return -1
-		}
-		return x.OpenedAt.Compare(y.OpenedAt)
+	if len(meant) == 0 {
+		return true, b.nothingPaged(ctx, in, duty, name, waiting)
+	}
+	row := slices.MinFunc(meant, func(x, y Row) int {
+		// Of two of one name, the one that she has not answered yet.
+		return cmp.Or(strings.Compare(x.AckedBy, y.AckedBy), hersFirst(x, y, duty), y.OpenedAt.Compare(x.OpenedAt))
 	})
-	gone := false // taken or closed since it was looked for
+	waiting = slices.DeleteFunc(waiting, func(r Row) bool { return r.ID == row.ID })
+	gone := false // answered, taken or closed since it was looked for
 	err = b.turn(ctx, row.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
 		r := t.rowByID(row.ID)
-		if gone = r == nil || r.State == Claimed; gone {
+		if gone = r == nil || r.State == Claimed || r.AckedBy != "" && r.AckedBy != duty.Name; gone {
 			return errNothing
 		}
 		id := "page.acked"
@@ -134,37 +137,70 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 			t.kept(r, false)
 			t.wake(Wake{Key: "page:" + r.ID, Kind: WakePage, At: t.now.Add(ackHolds), Ref: r.ID})
 		} else {
-			id = "page.passed"
+			id, r.AckedBy = "page.passed", ""
 			t.entry(Entry{Kind: EntryPage, Ref: r.ID, By: duty.Name, Why: "passed the page on"})
 			t.page(r, b.stepAfter(ctx, duty))
 		}
-		t.answerNurse(id, in.From, b.pageVars(r))
+		also := waiting
+		if row.PagedTo == duty.Name { // what others were paged for is theirs to answer first
+			also = slices.DeleteFunc(slices.Clone(waiting), func(r Row) bool { return r.PagedTo != duty.Name })
+		}
+		if len(also) > 0 {
+			id += "-more"
+		}
+		t.answerNurse(id, in.From, withWaiting(b.pageVars(r), also))
 		return nil
 	})
 	if err == nil && gone {
-		err = b.nothingPaged(ctx, in, duty)
+		err = b.nothingPaged(ctx, in, duty, row.Name(), waiting)
 	}
 	return true, err
 }
 
-// nothingPaged answers a nurse whose word has come when nothing waits for one: a
-// colleague was faster, or the row is closed. It is kept as a stranger's message
-// is, and puts nothing into the queue.
-func (b *Bot) nothingPaged(ctx context.Context, in Inbound, duty Duty) error {
+// hersFirst puts the rows whose page a nurse has before the others.
+func hersFirst(x, y Row, duty Duty) int {
+	switch hers := x.PagedTo == duty.Name; {
+	case hers == (y.PagedTo == duty.Name):
+		return 0
+	case hers:
+		return -1
+	}
+	return 1
+}
+
+// withWaiting adds the rows that wait for an answer to the placeholders of a page.
+func withWaiting(vars map[string]string, waiting []Row) map[string]string {
+	vars["rows"], vars["count"] = rowNames(waiting), strconv.Itoa(len(waiting))
+	return vars
+}
+
+// nothingPaged answers a nurse whose word has come when nothing waits for one, or not the
+// row that she names: a colleague was faster, the row is closed, or she has mistyped it.
+// It is kept as a stranger's message is, and puts nothing into the queue.
+func (b *Bot) nothingPaged(ctx context.Context, in Inbound, duty Duty, name string, waiting []Row) error {
+	text := "page.nothing"
+	switch {
+	case name == "":
+	case len(waiting) == 0:
+		text = "page.nothing-row"
+	default:
+		text = "page.other-row"
+	}
 	id := b.strangerID(in.From)
 	return b.turn(ctx, id, "in:"+in.CarrierID, func() Record { return b.stranger(id, in.From) }, func(t *turn) error {
 		t.entry(Entry{Kind: EntryIn, At: in.At, By: duty.Name, Channel: in.From.Channel, Text: in.Text, Carrier: in.CarrierID})
-		t.answerNurse("page.nothing", in.From, nil)
+		t.answerNurse(text, in.From, withWaiting(map[string]string{"row": name}, waiting))
 		return nil
 	})
 }
 
-// answerNurse answers a phone on the paging list.
+// answerNurse answers a phone on the paging list. Whoever has sent ACK or PASS is never
+// left without an answer, though the content has no words for it.
 func (t *turn) answerNurse(id string, to Address, vars map[string]string) {
 	text, err := t.bot.content.Text(id, "en-GB", "page", vars)
 	if err != nil {
 		t.bot.log.ErrorContext(t.ctx, "text could not be made", "text", id)
-		return
+		text = "Lookout: look at the desk for what waits: " + t.bot.linkBase + "/desk/"
 	}
 	out := t.outgoing(to, text, PriorityPage)
 	out.TextID = id

@@ -3,6 +3,7 @@ package bot_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -168,8 +169,8 @@ func TestAckThatComesAMomentLateIsAnswered(t *testing.T) {
 		}
 	}
 	receive(nurse, "SM2", "ACK")
-	if !strings.Contains(out.text[nurse], "nothing waits") {
-		t.Errorf("she was answered: %q", out.text[nurse])
+	if want := "no page waits for " + rows[0].Name(); !strings.Contains(out.text[nurse], want) {
+		t.Errorf("she was answered: %q, want %q", out.text[nurse], want)
 	}
 	if row, err := b.Row(t.Context(), rows[0].ID); err != nil || row.AckedBy != "" || row.ClaimedBy != "bea" {
 		t.Errorf("%+v, %v", row, err)
@@ -208,5 +209,195 @@ func TestAnOldAcknowledgementPagesNobodyAfterClosing(t *testing.T) {
 				t.Errorf("%s later %s is paged", later, phone)
 			}
 		}
+	}
+}
+
+// twoPages is a ward in which two rows are open of one level and one minute, both of which
+// Ann is paged for, the one of the cord first.
+func twoPages(t *testing.T) (w *ward, cord, chest bot.Row) {
+	t.Helper()
+	w = newWard(t)
+	w.writes("cant feel my legs")
+	w.at = w.at.Add(time.Second)
+	w.writes("crushing pain in my chest")
+	w.deliver()
+	for _, row := range must[[]bot.Row](w)(w.Queue(t.Context(), bot.QueueFilter{})) {
+		switch {
+		case row.PagedTo != "Ann" || row.Level != triage.Emergency:
+			t.Fatalf("a row that Ann is not paged for: %+v", row)
+		case row.Concern == "cord":
+			cord = row
+		default:
+			chest = row
+		}
+	}
+	if cord.Name() == chest.Name() || cord.ID == chest.ID {
+		t.Fatalf("two rows of one name: %+v, %+v", cord, chest)
+	}
+	return w, cord, chest
+}
+
+// answer takes in a nurse's word, and gives what she is told.
+func (w *ward) answer(phone, words string) string {
+	w.Helper()
+	w.n++
+	if err := w.Receive(w.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: phone}, Text: words, CarrierID: fmt.Sprint("SM", w.n)}); err != nil {
+		w.Fatal(err)
+	}
+	w.out.text[phone] = ""
+	w.deliver()
+	return w.out.text[phone]
+}
+
+// An answer goes to the row that it names, as people write it.
+func TestAnAnswerGoesToTheRowThatItNames(t *testing.T) {
+	t.Run("ACK", func(t *testing.T) {
+		w, cord, chest := twoPages(t)
+		name := cord.Name()
+		for _, form := range []string{"ACK %s", "ack %s", "Ack%s", "ACK.%s.", "ack row %s", "ACK: Row %s!", " ACK  %s, thank you", "ack I have %s", "ACK " + name[:2] + " " + name[2:]} {
+			words := strings.Replace(form, "%s", strings.ToLower(name), 1)
+			told := w.answer(annsPhone, words)
+			if !strings.Contains(told, "you have row "+name) || !strings.Contains(told, "Still waiting (1): "+chest.Name()+".") {
+				t.Errorf("%q was answered %q", words, told)
+			}
+			if got, other := w.row(cord.ID).AckedBy, w.row(chest.ID).AckedBy; got != "Ann" || other != "" {
+				t.Fatalf("%q was taken for the rows of %q and %q", words, got, other)
+			}
+		}
+	})
+	t.Run("PASS", func(t *testing.T) {
+		w, cord, chest := twoPages(t)
+		told := w.answer(annsPhone, "pass "+strings.ToLower(cord.Name())+".")
+		if !strings.Contains(told, "row "+cord.Name()+" is passed") || !strings.Contains(told, "Still waiting (1): "+chest.Name()) {
+			t.Errorf("she was answered %q", told)
+		}
+		if got, other := w.row(cord.ID).PagedTo, w.row(chest.ID).PagedTo; got != "Bea" || other != "Ann" {
+			t.Errorf("%s and %s are paged for them", got, other)
+		}
+		if page := w.out.text[beasPhone]; !strings.Contains(page, "Row "+cord.Name()+".") || !strings.Contains(page, "ACK "+cord.Name()+" ") || !strings.Contains(page, "PASS "+cord.Name()+" ") {
+			t.Errorf("Bea was paged %q", page)
+		}
+	})
+	t.Run("a row that another is paged for", func(t *testing.T) {
+		w, cord, chest := twoPages(t)
+		w.answer(annsPhone, "PASS "+cord.Name())
+		w.answer(annsPhone, "ack "+cord.Name()) // she thinks again
+		if got, other := w.row(cord.ID).AckedBy, w.row(chest.ID).AckedBy; got != "Ann" || other != "" {
+			t.Errorf("answered by %q and %q", got, other)
+		}
+	})
+	t.Run("PASS after ACK", func(t *testing.T) {
+		w, cord, _ := twoPages(t)
+		w.answer(annsPhone, "ack "+cord.Name())
+		w.answer(annsPhone, "pass "+cord.Name())
+		if row := w.row(cord.ID); row.AckedBy != "" || row.PagedTo != "Bea" {
+			t.Errorf("she has passed it on, and the row is %+v", row)
+		}
+	})
+}
+
+// ACK alone is for the newest of the rows whose pages that phone has; she is told which it
+// was and which wait still, and of one nothing more.
+func TestAckAloneSaysWhichRowItTook(t *testing.T) {
+	w, cord, chest := twoPages(t)
+	told := w.answer(annsPhone, "ACK")
+	if !strings.Contains(told, "you have row "+chest.Name()) || !strings.Contains(told, "Still waiting (1): "+cord.Name()+".") {
+		t.Errorf("the first ACK was answered %q", told)
+	}
+	if told = w.answer(annsPhone, "ack, 10pm"); told != "Lookout: you have row "+cord.Name()+". Please take it on the desk and ring her." {
+		t.Errorf("the second was answered %q", told)
+	}
+	for _, row := range []bot.Row{cord, chest} {
+		if by := w.row(row.ID).AckedBy; by != "Ann" {
+			t.Errorf("row %s was answered by %q", row.Name(), by)
+		}
+	}
+	if told = w.answer(annsPhone, "ACK"); !strings.Contains(told, "nothing waits") {
+		t.Errorf("the third was answered %q", told)
+	}
+}
+
+// A name that no page waits for takes nothing, and is answered with those that wait.
+func TestANameThatNoPageWaitsForTakesNothing(t *testing.T) {
+	w, cord, chest := twoPages(t)
+	for said, name := range map[string]string{"ACK c2c2": "C2C2", "pass C2C": "C2C", "ack row cord": "CORD", "ACKC2C2": "C2C2", "ACK 22cc": "22CC"} {
+		told := w.answer(annsPhone, said)
+		if !strings.Contains(told, "no page waits for "+name+". Waiting (2): ") || !strings.Contains(told, cord.Name()) || !strings.Contains(told, chest.Name()) {
+			t.Errorf("%q was answered %q", said, told)
+		}
+	}
+	for _, row := range []bot.Row{cord, chest} {
+		if r := w.row(row.ID); r.AckedBy != "" || r.PagedTo != "Ann" {
+			t.Errorf("row %s was answered by %q, and %q is paged", row.Name(), r.AckedBy, r.PagedTo)
+		}
+	}
+	w.answer(annsPhone, "ACK "+cord.Name())
+	if told := w.answer(beasPhone, "PASS "+cord.Name()); !strings.Contains(told, "no page waits for "+cord.Name()+". Waiting (1): "+chest.Name()) {
+		t.Errorf("a colleague has it, and she was answered %q", told)
+	}
+	if by := w.row(cord.ID).AckedBy; by != "Ann" {
+		t.Errorf("it is %q's now", by)
+	}
+	w.answer(annsPhone, "ACK")
+	if told := w.answer(beasPhone, "ack c2c2"); !strings.Contains(told, "no page waits for C2C2.") || !strings.Contains(told, "Nothing waits") {
+		t.Errorf("nothing waits, and she was answered %q", told)
+	}
+}
+
+// Of two rows of one name, an answer by the name goes to the newest that waits, and the
+// next to the other.
+func TestTwoRowsOfOneName(t *testing.T) {
+	store := newStore(t)
+	w := &ward{T: t, at: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC), out: &carrier{text: map[string]string{}, dead: map[string]bool{}}}
+	w.Bot, w.team = botOn(t, store, &w.at, map[string]bot.Outlet{"sms": {Sender: w.out, Lease: time.Minute}})
+	w.team.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: "sms", At: annsPhone}}}}
+	w.her = must[bot.Patient](w)(w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: herPhone, TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test"))
+	id := func(n int) string { return fmt.Sprint(w.her.ID, bot.RowMark, n) }
+	first, second, named := 0, 0, map[string]int{}
+	for n := 1; second == 0; n++ {
+		if first = named[bot.RowName(id(n))]; first > 0 {
+			second = n
+		}
+		named[bot.RowName(id(n))] = n
+	}
+	for n, words := range map[int]string{first: "cant feel my legs", second: "crushing pain in my chest"} {
+		rec := must[bot.Record](w)(store.Load(t.Context(), w.her.ID))
+		rec.NextRow = n - 1
+		if err := store.Commit(t.Context(), bot.Change{Record: rec, Base: rec.Version}); err != nil {
+			t.Fatal(err)
+		}
+		w.at = w.at.Add(time.Second)
+		w.writes(words)
+	}
+	w.deliver()
+	older, newer := w.row(id(first)), w.row(id(second))
+	if newer.OpenedAt.Before(older.OpenedAt) {
+		older, newer = newer, older
+	}
+	for _, row := range []bot.Row{newer, older} {
+		if told := w.answer(annsPhone, "ACK "+row.Name()); !strings.Contains(told, "you have row "+row.Name()) || w.row(row.ID).AckedBy != "Ann" {
+			t.Errorf("she was answered %q, and row %s is %+v", told, row.ID, w.row(row.ID))
+		}
+	}
+}
+
+// The name of a row comes from its id alone, to this day's letters: phones and people have
+// it, whatever the process. It has no sign that looks like another, no vowel, and is no number.
+func TestRowName(t *testing.T) {
+	for id, want := range map[string]string{"anytown-p0123456789abcdef-r1": "JNMG", "anytown-p0123456789abcdef-r2": "NRG7"} {
+		if got := bot.RowName(id); got != want {
+			t.Errorf("row %s is called %s, and was called %s", id, got, want)
+		}
+	}
+	names := map[string]bool{}
+	const rows = 10_000
+	for n := range rows {
+		name := bot.RowName(fmt.Sprintf("anytown-p%016x-r%d", n/3, n%3))
+		if names[name] = true; len(name) != 4 || strings.ContainsAny(name, "AEIOUYLSZB01") || name != strings.ToUpper(name) || name[0] < 'A' {
+			t.Errorf("a row is called %q", name)
+		}
+	}
+	if shared := rows - len(names); shared > 300 { // of 221,184, about 226
+		t.Errorf("%d of %d rows share a name", shared, rows)
 	}
 }

@@ -277,7 +277,7 @@ func (t *turn) pageLead(row *Row, why string) {
 	for _, to := range lead.Addresses {
 		text, err := t.bot.content.Text("page.promise", "en-GB", to.Channel, vars)
 		if err != nil {
-			text = "Lookout: a promise to a patient is about to be missed. See the desk."
+			text = "Lookout: the promise of row " + row.Name() + " is about to be missed. See the desk."
 		}
 		out := t.outgoing(to, text, PriorityPage)
 		out.Row, out.TextID = row.ID, "page.promise"

@@ -28,6 +28,7 @@ func (p *Pack) Lint() flows.Faults {
 			l.lower(name, s, steps)
 		}
 	}
+	l.pages()
 	l.promises()
 	l.planned()
 	l.unused()
@@ -69,6 +70,24 @@ func (t *text) lineOf(key string) int { return cmp.Or(t.lines[fieldOf[key]], t.l
 
 // toNurse says whether a text goes to a nurse's own phone, and to no patient.
 func (t *text) toNurse() bool { return strings.HasPrefix(t.id, "page.") }
+
+// pagesOfRows page a nurse on duty about a row.
+var pagesOfRows = []string{"page.emergency", "page.promise"}
+
+// pages finds a page that does not name its row: nobody could tell it from another's.
+func (l *linter) pages() {
+	for _, id := range pagesOfRows {
+		t := l.p.texts[id]
+		if t == nil {
+			continue
+		}
+		for _, key := range sortedKeys(t.wording) {
+			if !strings.Contains(t.wording[key], "{row}") {
+				l.fault(t.file, t.lineOf(key), "row", "write {row} into it", "text %s (%s): it pages for a row, and does not name it", t.id, Wordings[key])
+			}
+		}
+	}
+}
 
 // ordinary are values of placeholders with which a text is as easy to read as it will be.
 var ordinary = map[string]string{"given_name": "Mary", "service": "Anytown nurses", "nurse_line": "01632 960001", "cancer_line": "01632 960002",

@@ -108,7 +108,7 @@ func TestEveryStyleMistakeIsFound(t *testing.T) {
 		}
 	}
 	for code := range found {
-		if !slices.Contains(lintCodes, code) && !slices.Contains([]string{"never", "falls", "lower", "planned", "except", "unmeant"}, code) {
+		if !slices.Contains(lintCodes, code) && !slices.Contains([]string{"never", "falls", "lower", "planned", "row", "except", "unmeant"}, code) {
 			t.Errorf("the check %s is in no list", code)
 		}
 	}

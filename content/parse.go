@@ -89,6 +89,7 @@ var Placeholders = map[string]string{
 	"urgent_route": "GP out-of-hours", "crisis_route": "NHS 111 option 2", "by": "10:30am on Wednesday 30 September",
 	"link": "https://lookout.anytown.nhs.uk/chat?k=ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "desk": "https://lookout.anytown.nhs.uk/desk/",
 	"since": "10:30am", "code": "123456", "carer": "Persephone-Anne", "level": "emergency", "nurse": "Alexandra",
+	"row": "K7RT", "count": "1990", "rows": "K7RT, M4PX, D7GN, F3HT, G8JC, H2KD, J6MX, N9QP and 1982 more",
 	"change": "A new password was chosen with an invitation, and codes and passkeys were taken off", "begins": "Wednesday 30 September", "when": "Mon, Tue, Thu, Fri from 10:30am to 4:30pm", "choices": "1 better, 2 the same, 3 worse or 4 gone", "list": "\n1 better\n2 the same\n3 worse\n4 gone",
 }
 
@@ -385,7 +386,7 @@ var requiredTexts = []string{
 
 // laterTexts are said by name too, and are missing in packs that talks in progress may
 // have begun on; without them lookout says that the thing cannot be done.
-var laterTexts = []string{"page.sign-in", "link.carer", "carer.added", "carer.stopped", "command.later-none"}
+var laterTexts = []string{"page.sign-in", "page.acked-more", "page.passed-more", "page.nothing-row", "page.other-row", "link.carer", "carer.added", "carer.stopped", "command.later-none"}
 
 // required checks what other packages rely on.
 func (c *checker) required(p *Pack) {

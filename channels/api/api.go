@@ -318,6 +318,7 @@ func (a *API) start(w http.ResponseWriter, r *http.Request) error {
 // rowView is a row as other systems see it.
 type rowView struct {
 	ID          string     `json:"id"`
+	Name        string     `json:"name"`
 	PatientID   string     `json:"patient_id"`
 	PatientName string     `json:"patient_name"`
 	Level       string     `json:"level"`
@@ -333,7 +334,7 @@ type rowView struct {
 }
 
 func view(r bot.Row) rowView {
-	v := rowView{ID: r.ID, PatientID: r.Patient, PatientName: r.PatientName, Level: r.Level.String(), Concern: r.Concern, Reason: r.Reason, Message: r.Message,
+	v := rowView{ID: r.ID, Name: r.Name(), PatientID: r.Patient, PatientName: r.PatientName, Level: r.Level.String(), Concern: r.Concern, Reason: r.Reason, Message: r.Message,
 		OpenedAt: r.OpenedAt.UTC(), DueAt: r.DueAt.UTC(), State: string(r.State), ClaimedBy: r.ClaimedBy, Outcome: r.Outcome}
 	if !r.ClosedAt.IsZero() {
 		at := r.ClosedAt.UTC()

@@ -212,7 +212,9 @@ func obstacle(text string) bot.Obstacle {
 }
 
 // Find looks in Twilio's log for a message of ours that may have gone: to the
-// same number, with the same words, since it was made, and not known to be another's.
+// same number, with the same words, since it was made, and not known to be another's. The
+// log has no id of ours: two texts that must not be taken for one another differ in words,
+// as pages do, which name their row.
 func (c *Client) Find(ctx context.Context, m bot.Outgoing, known func(string) bool) (bot.Sent, bool, error) {
 	service, k := c.service(ctx)
 	params := &api.ListMessageParams{}

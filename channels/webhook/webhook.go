@@ -76,14 +76,19 @@ func New(key []byte, now func() time.Time) *Sender {
 // Page is what is posted. It names no patient.
 type Page struct {
 	ID   string    `json:"id"`
-	Kind string    `json:"kind"` // page.emergency, page.promise, page.check, …
+	Kind string    `json:"kind"`          // page.emergency, page.promise, page.check, …
+	Row  string    `json:"row,omitempty"` // the short name of the row that it is about, like K7RT
 	Text string    `json:"text"`
 	At   time.Time `json:"at"` // when the page was made
 }
 
 // Send posts one page.
 func (s *Sender) Send(ctx context.Context, m bot.Outgoing) (bot.Sent, error) {
-	body, err := json.Marshal(Page{m.ID, m.TextID, m.Text, m.CreatedAt.UTC()})
+	page := Page{ID: m.ID, Kind: m.TextID, Text: m.Text, At: m.CreatedAt.UTC()}
+	if m.Row != "" {
+		page.Row = bot.RowName(m.Row)
+	}
+	body, err := json.Marshal(page)
 	if err != nil {
 		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "body", Err: errors.New("the page cannot be written")}
 	}

@@ -29,7 +29,7 @@ func senderOf(t *testing.T) *Sender {
 }
 
 func page(to string) bot.Outgoing {
-	return bot.Outgoing{ID: "anytown-p1-m1", TextID: "page.emergency", To: bot.Address{Channel: Channel, At: to}, Text: "Lookout: emergency. marker", CreatedAt: time.Unix(1_799_999_999, 0)}
+	return bot.Outgoing{ID: "anytown-p1-m1", Row: "anytown-p1-r1", TextID: "page.emergency", To: bot.Address{Channel: Channel, At: to}, Text: "Lookout: emergency. marker", CreatedAt: time.Unix(1_799_999_999, 0)}
 }
 
 // A page is signed as Standard Webhooks says, whose own rule the receiver of this test
@@ -46,7 +46,7 @@ func TestPageIsSigned(t *testing.T) {
 			return
 		}
 		var p Page
-		if err := json.Unmarshal(body, &p); err != nil || p.Kind != "page.emergency" || p.Text == "" || p.At.Unix() != 1_799_999_999 {
+		if err := json.Unmarshal(body, &p); err != nil || p.Kind != "page.emergency" || p.Row != bot.RowName("anytown-p1-r1") || p.Text == "" || p.At.Unix() != 1_799_999_999 {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}

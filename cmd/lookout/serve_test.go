@@ -272,7 +272,7 @@ func emergencyIsAnsweredAndPagedUntilAcknowledged(t *testing.T, w *world) {
 	w.clock.forward(6 * time.Minute)
 	w.expect("+447700900901", 0, "emergency in the queue")
 	w.reply("+447700900901", "ACK")
-	w.expect("+447700900901", 1, "you have it")
+	w.expect("+447700900901", 1, "you have row")
 	before := w.texts(nursePhone)
 	w.clock.forward(6 * time.Minute)
 	if _, err := w.process.bot.Wake(t.Context()); err != nil {

@@ -295,7 +295,7 @@ const lateAtMost = 15 * time.Second
 func (x *examiner) everyText(ctx context.Context) {
 	x.Helper()
 	left := map[string]int{}
-	taken := map[[3]string]bool{} // what the carrier has: its id, the telephone, the words
+	taken := map[string]bot.Outgoing{} // what the carrier has, by its id
 	for _, m := range x.carrier.Messages("") {
 		if m.Inbound {
 			continue
@@ -307,12 +307,12 @@ func (x *examiner) everyText(ctx context.Context) {
 		}
 		id := to.Query().Get("m")
 		left[id]++
-		taken[[3]string{m.SID, m.To, m.Body}] = true
 		out, err := x.store.Outgoing(ctx, id)
 		if err != nil {
 			x.fault("the carrier has text %s, and the store has not: %v", id, err)
 			continue
 		}
+		taken[m.SID] = out
 		if out.TextID != "page.emergency" {
 			continue
 		}
@@ -334,10 +334,9 @@ func (x *examiner) everyText(ctx context.Context) {
 				break
 			}
 			if out.To.Channel == sms.Channel && (out.State == bot.OutSent || out.State == bot.OutDelivered) {
-				// Of two pages in the same words to the same nurse, one of which is of unknown outcome
-				// while the other leaves, the carrier's log cannot say which it has: the one may be
-				// taken for the other. She has been paged, and each row pages her again until it is taken.
-				if !taken[[3]string{out.CarrierID, out.To.At, sms.Plain(out.Text)}] {
+				// The carrier's log is asked for the words: of two texts in the same words to one
+				// telephone it may have either. A page names its row, and is never another row's.
+				if as := taken[out.CarrierID]; as.To != out.To || as.Text != out.Text || as.Row != out.Row {
 					x.fault("text %s is %s, and the carrier never had it:\n%s", out.ID, out.State, x.traces(ctx, out.ID))
 				}
 			}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf16"
+
+	"lookout/channels/sms/standin"
 )
 
 // HZ11: when a death is reported, nothing more is sent, not even thanks, and a
@@ -74,6 +77,51 @@ func TestTrapPageUndeliverable(t *testing.T) {
 	w.expect("+447700900901", 0, "emergency in the queue")
 }
 
+// Two rows are opened in one minute at one level, and of the page of each nobody knows
+// whether it went: the first never reached the carrier, the second did. The carrier's log
+// has no id of ours, and is asked for the words: each page names its row, so that the one
+// is not taken for the other, and the nurse is paged for both.
+func TestTrapPagesOfOneMinute(t *testing.T) { onEachStore(t, pagesOfOneMinute) }
+
+func pagesOfOneMinute(t *testing.T, w *world) {
+	const dora = "+447700900124"
+	w.enrol("Mary", mary)
+	w.enrol("Dora", dora)
+	w.carrier.Receipts = false // they would tell us which it was
+	w.carrier.Fail(standin.Fault{To: nursePhone, Break: true}, standin.Fault{To: nursePhone, Break: true, Accept: true})
+	w.reply(mary, "cant feel my legs")
+	w.expect(mary, 0, "ring 999")
+	w.reply(dora, "cant feel my legs")
+	w.expect(dora, 0, "ring 999")
+	rows := w.rows("open")
+	if len(rows) != 2 {
+		t.Fatalf("the rows are %v", rows)
+	}
+	if !eventually(t, func() bool {
+		w.clock.forward(time.Second)
+		st, err := w.process.store.Stats(t.Context(), w.clock.now())
+		return err == nil && st.Outgoing == 0
+	}) {
+		t.Fatal("the outbox was not settled")
+	}
+	had := map[string]int{}
+	for _, m := range w.carrier.Messages(nursePhone) {
+		for _, row := range rows {
+			if strings.Contains(m.Body, fmt.Sprintf("Row %s. ", row["name"])) {
+				had[row["name"].(string)]++
+			}
+		}
+	}
+	for _, row := range rows {
+		if name := row["name"].(string); had[name] != 1 {
+			t.Errorf("she was paged %d times for row %s, want once", had[name], name)
+		}
+		w.expect(nursePhone, 0, fmt.Sprintf("Row %s. ", row["name"]))
+	}
+	w.reply(nursePhone, fmt.Sprintf("ack %s", strings.ToLower(rows[1]["name"].(string))))
+	w.expect(nursePhone, 2, fmt.Sprintf("you have row %s. Please take it on the desk and ring her. Still waiting (1): %s.", rows[1]["name"], rows[0]["name"]))
+}
+
 // A text of 161 characters or more, and one with an emoji, goes over the air in pieces.
 // Twilio joins them (the first of these; the stand-in only plays what it would send then).
 // Where a carrier has not passed on their numbers they come as messages of their own, cut
@@ -126,7 +174,7 @@ func TestTrapAckAfterTheLadderHasMovedOn(t *testing.T) {
 	w.clock.forward(6 * time.Minute)
 	w.expect(lead, 0, "emergency in the queue")
 	w.reply(nursePhone, "ACK") // she was paged first, and last no more
-	w.expect(nursePhone, 1, "you have it")
+	w.expect(nursePhone, 1, "you have row")
 	before := w.texts(nursePhone) + w.texts(lead)
 	w.clock.forward(6 * time.Minute)
 	if _, err := w.process.bot.Wake(t.Context()); err != nil {

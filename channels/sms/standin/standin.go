@@ -44,12 +44,13 @@ type Message struct {
 
 // Fault is what goes wrong with the next request to send.
 type Fault struct {
-	Status      int  // answer this HTTP status …
-	Code        int  // … with this error code of Twilio's
-	Accept      bool // take the message first
-	Break       bool // then break the connection instead of answering
-	Hang        bool // take it, and never answer
-	Undelivered int  // take it, and report it undelivered with this code
+	To          string // only a request to send to this number; empty: any
+	Status      int    // answer this HTTP status …
+	Code        int    // … with this error code of Twilio's
+	Accept      bool   // take the message first
+	Break       bool   // then break the connection instead of answering
+	Hang        bool   // take it, and never answer
+	Undelivered int    // take it, and report it undelivered with this code
 }
 
 // Carrier is the stand-in. Its zero value is not ready: use New.
@@ -144,7 +145,7 @@ func (c *Carrier) calls(n int) {
 	c.changed.Broadcast()
 }
 
-// Fail makes the next requests to send go wrong, one each.
+// Fail makes the next requests to send go wrong, one each, in this order.
 func (c *Carrier) Fail(faults ...Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -393,8 +394,8 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Lock()
 	var fault Fault
-	if len(c.faults) > 0 {
-		fault, c.faults = c.faults[0], c.faults[1:]
+	if at := slices.IndexFunc(c.faults, func(f Fault) bool { return f.To == "" || f.To == m.To }); at >= 0 {
+		fault, c.faults = c.faults[at], slices.Delete(c.faults, at, at+1)
 	}
 	bad, stopped := c.bad[m.To], c.stopped[m.To]
 	c.mu.Unlock()
