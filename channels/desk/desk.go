@@ -47,6 +47,7 @@ type Bot interface {
 	EndCarer(ctx context.Context, patient, carer, by string) error
 	Photo(ctx context.Context, patient, name string) ([]byte, error)
 	Find(ctx context.Context, query string, limit int) ([]bot.Patient, error)
+	RowsNamed(ctx context.Context, query string) ([]bot.Row, error)
 	FindSaid(ctx context.Context, query string, limit int) (found []bot.Said, more bool, err error)
 	Take(ctx context.Context, a bot.Act) (bot.Row, error)
 	Release(ctx context.Context, a bot.Act) (bot.Row, error)

@@ -13,11 +13,16 @@ import (
 // mostSaid is how many people a search shows with a message of theirs.
 const mostSaid = 20
 
-// search finds people, by who they are and by what they wrote; what was typed never stands
+// search finds people, by who they are and by what they wrote, and rows by their short
+// names; what was typed never stands
 // in an address, in a log or in the audit. Each message that is shown has an entry there, for
 // it is read.
 func (d *Desk) search(w http.ResponseWriter, r *http.Request, u bot.User) error {
 	query := r.FormValue("q")
+	rows, err := d.Bot.RowsNamed(r.Context(), query)
+	if err != nil {
+		return err
+	}
 	people, err := d.Bot.Find(r.Context(), query, 50)
 	if err != nil {
 		return err
@@ -26,14 +31,18 @@ func (d *Desk) search(w http.ResponseWriter, r *http.Request, u bot.User) error 
 	if err != nil {
 		return err
 	}
-	entries := []bot.AuditEntry{entry(r, u, "search", "", fmt.Sprintf("%d found, %d by their words", len(people), len(said)))}
+	found := fmt.Sprintf("%d found, %d by their words", len(people), len(said))
+	if len(rows) > 0 {
+		found += fmt.Sprintf(", %d by the name of a row", len(rows))
+	}
+	entries := []bot.AuditEntry{entry(r, u, "search", "", found)}
 	for _, s := range said {
 		entries = append(entries, entry(r, u, "read a message found by its words", s.Patient.ID, ""))
 	}
 	if err := d.Bot.AuditAll(r.Context(), entries); err != nil {
 		return err
 	}
-	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "People": people, "Said": said, "More": more, "Query": query})
+	d.show(w, r, http.StatusOK, "search", view{"Title": "Search", "Rows": rows, "People": people, "Said": said, "More": more, "Query": query})
 	return nil
 }
 

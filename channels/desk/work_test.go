@@ -341,6 +341,48 @@ func TestSearchByWordsOfMessages(t *testing.T) {
 	}
 }
 
+// A row is shown by its short name in the list, on its page and on paper, and is found by
+// it as a nurse has it from a page, also when it is closed; what was asked for stands nowhere.
+func TestARowIsShownAndFoundByItsName(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	name := bot.RowName(o.row)
+	for _, path := range []string{"/desk/", "/desk/rows/" + o.row, "/desk/call-list"} {
+		if _, page := o.get(ann, path); !strings.Contains(page, "Row "+name+"<") {
+			t.Errorf("%s does not say that it is row %s:\n%s", path, name, page)
+		}
+	}
+	found := `<a href="/desk/rows/` + o.row + `">`
+	search := func(query string) string {
+		t.Helper()
+		status, page := o.post(ann, "/desk/search", url.Values{"q": {query}})
+		if status != 200 {
+			t.Errorf("%q: %d", query, status)
+		}
+		return page
+	}
+	for _, query := range []string{name, strings.ToLower(name), "row " + name, " Row " + name + "."} {
+		if page := search(query); !strings.Contains(page, found) || !strings.Contains(page, "Row "+name) || strings.Contains(page, "Nobody was found") {
+			t.Errorf("%q does not find it:\n%s", query, page)
+		}
+	}
+	if page := search("C2C2"); strings.Contains(page, found) || !strings.Contains(page, "Nobody was found") {
+		t.Errorf("the name of another finds it:\n%s", page)
+	}
+	o.post(ann, "/desk/rows/"+o.row+"/take", nil)
+	_, page := o.get(ann, "/desk/rows/"+o.row)
+	if status, page := o.post(ann, "/desk/rows/"+o.row+"/close", o.form(page, "outcome", "advice")); status != 200 {
+		t.Fatalf("closing: %d\n%s", status, page)
+	}
+	if page := search(name); !strings.Contains(page, found) || !strings.Contains(page, "closed ") {
+		t.Errorf("it is not found once it is closed:\n%s", page)
+	}
+	audit, err := o.bot.AuditLog(t.Context(), 0, 10000)
+	if err != nil || strings.Contains(strings.ToUpper(fmt.Sprintf("%+v%s", audit, o.log)), name) {
+		t.Errorf("%v: what was asked for stands in the audit or the log", err)
+	}
+}
+
 // A text is checked before it goes: its parts and its reading age are shown.
 func TestTextIsCheckedFirst(t *testing.T) {
 	o := newOffice(t)

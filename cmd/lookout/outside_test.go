@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -46,8 +47,12 @@ func TestEmergencyIsPagedByWebhookAndTheCallListIsKeptElsewhere(t *testing.T) {
 	w.enrol("Zebedeemarker", mary)
 	w.reply(mary, "my legs have gone all weak and I cant feel when I wipe")
 	w.expect(mary, 0, "ring 999")
+	name := fmt.Sprint(w.rows("open")[0]["name"])
 	select {
 	case p := <-pages: // without waiting for the next step: the first of the list has refused it
+		if p.Row != name || !strings.Contains(p.Text, "Row "+name+".") {
+			t.Errorf("the page is about row %q, in words %q, and the row is called %q", p.Row, p.Text, name)
+		}
 		if p.Kind != "page.emergency" || !strings.Contains(p.Text, w.url+"/desk/") || strings.Contains(p.Text, "ACK") || strings.Contains(p.Text, "Zebedee") {
 			t.Errorf("the page is %+v", p)
 		}
@@ -72,7 +77,7 @@ func TestEmergencyIsPagedByWebhookAndTheCallListIsKeptElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if page, err := io.ReadAll(plain); err != nil || !bytes.Contains(page, []byte("Zebedeemarker")) || !bytes.Contains(page, []byte("447700900123")) || bytes.Contains(page, []byte("/desk/static")) {
+	if page, err := io.ReadAll(plain); err != nil || !bytes.Contains(page, []byte("Zebedeemarker")) || !bytes.Contains(page, []byte("Row "+name)) || !bytes.Contains(page, []byte("447700900123")) || bytes.Contains(page, []byte("/desk/static")) {
 		t.Errorf("%v: the call list is:\n%s", err, page)
 	}
 	another, _ := age.GenerateX25519Identity()
