@@ -42,6 +42,12 @@ func (b *Bot) tell(hint Hint) {
 	}
 }
 
+// Nudge lets everybody look again who watches somebody, here and at the other processes:
+// something has changed that is in no commit.
+func (b *Bot) Nudge(patient string) {
+	b.tell(Hint{Service: b.service.ID, Patient: patient})
+}
+
 // Watch gives hints until ctx ends, and then closes the channel.
 func (b *Bot) Watch(ctx context.Context) <-chan Hint {
 	w := &b.watchers

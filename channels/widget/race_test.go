@@ -145,7 +145,7 @@ func TestChatAtOnce(t *testing.T) {
 				if err := b.Receive(t.Context(), bot.Inbound{From: phone, Text: words[(i+4)%len(words)], CarrierID: fmt.Sprint(p.ID, i)}); err != nil {
 					t.Error(err)
 				}
-				c.hub.end("nobody's")
+				b.Nudge(p.ID)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -48,11 +49,23 @@ type session struct {
 	key     string    // of the drawer
 }
 
-// lapsed says whether a session has ended; a page that is open asks with each look.
-func (s session) lapsed(now time.Time) bool { return !s.Ends.IsZero() && !s.Ends.After(now) }
-
-// errOut says that a session has ended: a carer's access is taken back.
+// errOut says that a session has ended: she has left, its time is over, or a carer's access
+// is taken back.
 var errOut = fmt.Errorf("%w: signed out", bot.ErrRefused)
+
+// still gives a session as it is kept by now, for a page that has been open since. It may
+// have ended at another process, of which the store alone knows. [errOut].
+func (c *Chat) still(ctx context.Context, s session) (session, error) {
+	value, err := c.Values.Value(ctx, drawerSessions, s.key, c.Now())
+	now := session{key: s.key}
+	switch {
+	case c.gone(err):
+		return now, errOut
+	case err != nil:
+		return now, err
+	}
+	return now, json.Unmarshal(value, &now)
+}
 
 // carer gives whose session it is, if it is a carer's; errOut when she has taken his
 // access back.
@@ -286,7 +299,9 @@ func (c *Chat) leave(w http.ResponseWriter, r *http.Request) {
 			c.fail(w, r, err)
 			return
 		}
-		c.hub.end(key)
+		if s.Patient != "" {
+			c.Bot.Nudge(s.Patient) // pages that are open look again, at whichever process they are
+		}
 	}
 	c.setCookie(w, cookieName, "", -time.Second)
 	w.Header().Set("Clear-Site-Data", `"cache"`)

@@ -98,19 +98,6 @@ func (h *hub) listen(hints <-chan bot.Hint) {
 	}
 }
 
-// end closes what a session has open.
-func (h *hub) end(session string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, all := range h.persons {
-		for _, c := range all {
-			if c.key == session {
-				c.finish(closeSignedOut)
-			}
-		}
-	}
-}
-
 func (h *hub) size() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -223,15 +210,15 @@ func (c *Chat) read(p *client) {
 		answer := reply{Type: "hello", ID: strconv.FormatInt(f.After, 10)}
 		if f.Type == "say" {
 			// The session may have ended since the socket began: on another page, or in time.
-			if _, err := c.Values.Value(ctx, drawerSessions, p.key, c.Now()); err != nil {
-				if c.gone(err) {
-					p.finish(closeSignedOut)
-					return
-				}
-				answer = said(f.ID, err)
-			} else {
-				answer = said(f.ID, c.take(ctx, p.session, f.ID, f.Text, f.answers()))
+			s, err := c.still(ctx, p.session)
+			if errors.Is(err, errOut) {
+				p.finish(closeSignedOut)
+				return
 			}
+			if err == nil {
+				err = c.take(ctx, s, f.ID, f.Text, f.answers())
+			}
+			answer = said(f.ID, err)
 		}
 		select {
 		case p.out <- answer:
@@ -245,7 +232,7 @@ func (c *Chat) read(p *client) {
 func (c *Chat) write(p *client) {
 	defer c.hub.remove(p)
 	defer p.conn.Close() // ends the reader
-	ping := time.NewTicker(pingEvery)
+	ping := time.NewTicker(c.PingEvery)
 	defer ping.Stop()
 	v := viewer{chat: c, client: p}
 	for ok := true; ok; {
@@ -265,7 +252,10 @@ func (c *Chat) write(p *client) {
 			bye(p.conn, websocket.CloseServiceRestart, strconv.Itoa(200+rand.IntN(1000+2*c.hub.size())))
 			return
 		case <-ping.C:
-			if p.lapsed(c.Now()) {
+			// A hint that she has left may be lost; that the store does not answer is no end.
+			ctx, cancel := context.WithTimeout(context.Background(), writeWait)
+			_, err := c.still(ctx, p.session)
+			if cancel(); errors.Is(err, errOut) {
 				bye(p.conn, closeSignedOut, "")
 				return
 			}

@@ -234,8 +234,9 @@ const mostLines = 200
 
 // newsFor gives what is new to a page that has seen so much.
 func (c *Chat) newsFor(ctx context.Context, s session, after int64) (news, error) {
-	if s.lapsed(c.Now()) {
-		return news{}, errOut
+	s, err := c.still(ctx, s)
+	if err != nil {
+		return news{}, err
 	}
 	h, err := c.Bot.Hers(ctx, s.Patient, after)
 	if err != nil {
@@ -387,11 +388,7 @@ func (c *Chat) poll(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-woken.wake:
 		case <-end.C:
-		case code := <-woken.over:
-			if code == closeSignedOut {
-				c.json(w, http.StatusUnauthorized, reply{Type: "out"})
-				return
-			}
+		case <-woken.over:
 			w.Header().Set("Retry-After", "30") // too many pages of hers: this one asks less often
 			c.json(w, http.StatusServiceUnavailable, reply{Type: "later"})
 			return

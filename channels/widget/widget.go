@@ -68,6 +68,7 @@ type Bot interface {
 	Case(ctx context.Context, patient string) (bot.Case, error)
 	Sheet(key string, c *bot.Case) (bot.Sheet, error)
 	Watch(ctx context.Context) <-chan bot.Hint
+	Nudge(patient string)
 	Service() *bot.Service
 }
 
@@ -97,6 +98,9 @@ type Config struct {
 	Stopping     <-chan struct{} // closed when open sockets shall let go
 	// WriteWait is how long a page may take to take what is sent to it; 0: 10 seconds.
 	WriteWait time.Duration
+	// PingEvery is how often an open page is asked whether it is there, and its session
+	// looked at; 0: 25 seconds.
+	PingEvery time.Duration
 }
 
 // Chat serves /chat.
@@ -128,7 +132,7 @@ func New(c Config) (*Chat, error) {
 			origin, err := url.Parse(r.Header.Get("Origin"))
 			return err == nil && origin.Host != "" && (origin.Host == public.Host || origin.Host == r.Host)
 		}}
-	w.WriteWait = cmp.Or(w.WriteWait, writeWait)
+	w.WriteWait, w.PingEvery = cmp.Or(w.WriteWait, writeWait), cmp.Or(w.PingEvery, pingEvery)
 	frames := "'none'"
 	if len(c.Origins) > 0 {
 		frames = strings.Join(c.Origins, " ")
