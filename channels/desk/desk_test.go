@@ -462,3 +462,38 @@ func TestLinkToTheChat(t *testing.T) {
 		t.Errorf("a link to somebody who has stopped texts: %d", status)
 	}
 }
+
+// A list whose drawing fails is no list: she is told, each time that it is asked for, and
+// sees no half of it.
+func TestHalfAListIsNotShown(t *testing.T) {
+	o := newOffice(t)
+	ann := o.browser("ann@example.org")
+	d, err := New(o.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.pages.Parse(`{{define "rows"}}<p>half a list</p>{{(index .Rows 99).ID}}{{end}}`); err != nil {
+		t.Fatal(err)
+	}
+	u, err := o.bot.User(t.Context(), "ann@example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := d.glance(t.Context(), len(tabs)-1, 1, u)
+	if err != nil || len(g.rows) == 0 {
+		t.Fatal(g, err)
+	}
+	for range 2 { // two share one reading of the store, and its drawing
+		if html, err := d.draw(g, u); err == nil || html != "" {
+			t.Errorf("drawn: %q, %v", html, err)
+		}
+	}
+	mux := http.NewServeMux()
+	d.Register(mux)
+	o.handler = mux
+	for range 2 {
+		if status, page := o.get(ann, "/desk/"); status != 500 || !strings.Contains(page, "Something went wrong") || strings.Contains(page, "half a list") {
+			t.Errorf("%d %s", status, page)
+		}
+	}
+}

@@ -167,9 +167,11 @@ func (d *Desk) draw(g *glance, u bot.User) (template.HTML, error) {
 		return html, nil
 	}
 	var b strings.Builder
-	err := d.pages.ExecuteTemplate(&b, "rows", view{"Rows": d.listed(g.rows, g.looking, u), "Here": tabs[g.tab]})
+	if err := d.pages.ExecuteTemplate(&b, "rows", view{"Rows": d.listed(g.rows, g.looking, u), "Here": tabs[g.tab]}); err != nil {
+		return "", fmt.Errorf("draw the list: %w", err) // half a list is none, for whoever asks next too
+	}
 	g.drawn[whose] = template.HTML(b.String()) // a template has escaped it
-	return g.drawn[whose], err
+	return g.drawn[whose], nil
 }
 
 // queue is the list: most dangerous first, then least time left. Whoever asks at the
