@@ -161,22 +161,20 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 
 // key gives a random key that the store keeps, making it the first time.
 func (b *Bot) key(ctx context.Context, name string) ([]byte, error) {
-	for range 2 {
-		key, err := b.store.Value(ctx, drawerKeys, name, b.now())
-		if !errors.Is(err, ErrNotFound) {
-			return key, err
-		}
-		key = make([]byte, 32)
-		if _, err := io.ReadFull(b.random, key); err != nil {
-			rand.Read(key)
-		}
-		// Two processes that start at once may both write; the value that is
-		// read back is the one that both go on with.
-		if err := b.store.PutValue(ctx, drawerKeys, name, key, time.Time{}); err != nil {
-			return nil, err
-		}
+	key, err := b.store.Value(ctx, drawerKeys, name, b.now())
+	if !errors.Is(err, ErrNotFound) {
+		return key, err
 	}
-	return b.store.Value(ctx, drawerKeys, name, b.now())
+	key = make([]byte, 32)
+	if _, err := io.ReadFull(b.random, key); err != nil {
+		rand.Read(key)
+	}
+	// Of several that make it at once the first one's is it, for all.
+	err = b.store.SwapValue(ctx, drawerKeys, name, nil, key, time.Time{}, b.now())
+	if errors.Is(err, ErrConflict) {
+		return b.store.Value(ctx, drawerKeys, name, b.now())
+	}
+	return key, err
 }
 
 // Content is the pack that new talks begin on.
