@@ -390,6 +390,9 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) (err error
 	if err != nil {
 		return fmt.Errorf("delivery receipt: %w", err)
 	}
+	if known, err := b.tookReceipt(ctx, out, r.State); known || err != nil {
+		return err
+	}
 	// It belongs to what the message was sent for, and only came by the webhook.
 	came := trace.LinkFromContext(ctx)
 	ctx, span := b.span(b.following(ctx, &out), "receipt", trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(came))
@@ -399,6 +402,11 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) (err error
 	if r.At.IsZero() {
 		r.At = b.now()
 	}
+	if r.State == OutDelivered && out.Priority != PriorityPage { // before it is settled: then it is not asked for again
+		if err := b.reached(ctx, out); err != nil {
+			return fmt.Errorf("delivery receipt: %w", err)
+		}
+	}
 	err = b.store.Settle(ctx, Settlement{ID: out.ID, State: r.State, CarrierID: r.CarrierID, Code: r.Code, At: r.At})
 	if err != nil {
 		return fmt.Errorf("delivery receipt: %w", err)
@@ -406,11 +414,20 @@ func (b *Bot) DeliveryReceipt(ctx context.Context, r DeliveryReceipt) (err error
 	if r.State == OutUndelivered || r.State == OutFailed {
 		return b.undeliverable(ctx, out, r.Code, r.Obstacle)
 	}
-	if r.State == OutDelivered && out.Priority != PriorityPage {
-		if err := b.reached(ctx, out); err != nil {
-			return fmt.Errorf("delivery receipt: %w", err)
-		}
-	}
 	b.tell(Hint{Service: out.Service, Patient: out.Patient})
 	return nil
+}
+
+// tookReceipt says whether a carrier's last word on a message, and all that follows from
+// it, was taken in before. Its log says the same of a message for two days.
+func (b *Bot) tookReceipt(ctx context.Context, out Outgoing, state OutState) (bool, error) {
+	switch {
+	case out.State != state:
+		return false, nil
+	case state == OutDelivered:
+		return true, nil
+	case state == OutUndelivered, state == OutFailed:
+		return b.store.Seen(ctx, "undelivered:"+out.ID)
+	}
+	return false, nil
 }
