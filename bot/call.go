@@ -34,10 +34,7 @@ func (b *Bot) TookCall(ctx context.Context, patient, by, words string) (after Ro
 	case len([]rune(words)) > maxCall:
 		return after, &FieldError{"text", fmt.Sprintf("is too long: at most %d characters", maxCall)}
 	}
-	err = b.turn(ctx, patient, "", nil, func(t *turn) error {
-		if t.rec.Patient.Service != b.service.ID {
-			return ErrNotFound
-		}
+	err = b.turnOfHers(ctx, patient, func(t *turn) error {
 		t.entry(Entry{Kind: EntryRing, By: by, Text: words, Why: RangUs})
 		in := Inbound{Text: words, Carer: onThePhone, At: t.now}
 		reading, _ := t.read(in, nil, false)

@@ -85,7 +85,7 @@ func (b *Bot) AddCarer(ctx context.Context, patient string, c Carer) (code strin
 	}
 	code = fmt.Sprintf("%06d", n)
 	token, key := newToken()
-	err = b.turn(ctx, patient, "", nil, func(t *turn) error {
+	err = b.turnOfHers(ctx, patient, func(t *turn) error {
 		p := &t.rec.Patient
 		if err := t.mayBeCarer(&c); err != nil {
 			return err
@@ -174,7 +174,7 @@ func (b *Bot) carerName(c *Carer) string {
 // EndCarer ends somebody's access at once. That it has ended already is no error.
 // [ErrNotFound].
 func (b *Bot) EndCarer(ctx context.Context, patient, carer, by string) error {
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		c, ok := t.rec.Patient.Carer(carer)
 		if !ok {
 			return ErrNotFound

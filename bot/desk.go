@@ -137,7 +137,7 @@ func (b *Bot) Find(ctx context.Context, query string, limit int) ([]Patient, err
 
 // Say sends her a text from a nurse.
 func (b *Bot) Say(ctx context.Context, s Saying) error {
-	return b.turn(ctx, s.Patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, s.Patient, func(t *turn) error {
 		if t.rec.Patient.Service != b.service.ID {
 			return ErrNotFound
 		}
@@ -264,7 +264,7 @@ func (b *Bot) sendLink(ctx context.Context, patient, to, text, by string) error 
 	if err != nil {
 		return err
 	}
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		t.unasked = true // to her telephone, though she may have written in the chat last
 		return t.tell(Saying{Patient: patient, By: by, TextID: text, Vars: map[string]string{"link": link}})
 	})

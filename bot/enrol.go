@@ -174,7 +174,7 @@ func (b *Bot) Start(ctx context.Context, patient, flow, by string) error {
 	if _, err := b.load(ctx, patient); err != nil {
 		return err
 	}
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		if s := t.rec.Patient.Status; s != Active && s != Invited && s != Paused {
 			return fmt.Errorf("%w: she is %s; nothing is asked of her", ErrRefused, s)
 		}

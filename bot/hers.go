@@ -84,6 +84,9 @@ func inThread(e Entry) bool { return e.Kind == EntryIn || e.Kind == EntryOut && 
 // Thread gives what she wrote and what she was sent, with Seq above after, oldest
 // first: what she herself may see.
 func (b *Bot) Thread(ctx context.Context, patient string, after int64, limit int) ([]Moment, error) {
+	if _, err := b.load(ctx, patient); err != nil {
+		return nil, err
+	}
 	return b.moments(ctx, patient, after, limit, inThread)
 }
 
@@ -171,7 +174,7 @@ func (b *Bot) SetLanguage(ctx context.Context, patient, locale, by string) error
 	if !slices.Contains(locales, locale) {
 		return &FieldError{"language", "must be one of " + strings.Join(locales, ", ")}
 	}
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		if t.rec.Patient.Locale == locale {
 			return errNothing
 		}
@@ -184,7 +187,7 @@ func (b *Bot) SetLanguage(ctx context.Context, patient, locale, by string) error
 // SetChannel keeps where what we begin goes to first: to one of the channels by which
 // she can be reached. A *[FieldError] when it is none. [ErrNotFound].
 func (b *Bot) SetChannel(ctx context.Context, patient, channel, by string) error {
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		all := t.rec.Patient.Addresses
 		i := slices.IndexFunc(all, func(a Address) bool { return a.Channel == channel })
 		if i < 0 {

@@ -49,7 +49,7 @@ func (b *Bot) Expect(ctx context.Context, x Expecting) error {
 	case !back && day.After(b.now().Add(maxExpected)):
 		return &FieldError{"until", "may be at most 28 days from now: after that somebody has to look again"}
 	}
-	return b.turn(ctx, x.Patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, x.Patient, func(t *turn) error {
 		i := slices.IndexFunc(t.rec.Past, func(e Episode) bool { return e.Concept == x.Concept && !e.Gone })
 		if back {
 			if i < 0 || t.rec.Past[i].ExpectedUntil.IsZero() {

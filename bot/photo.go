@@ -24,10 +24,13 @@ func (m Media) PhotoName() (string, bool) { return strings.CutPrefix(m.URL, phot
 
 // KeepPhoto keeps a photo that somebody sent, sealed, and gives what stands for it in
 // her message. The same name again is the same photo. It becomes hers with the message
-// that names it. [ErrInvalid].
+// that names it. [ErrInvalid], [ErrNotFound].
 func (b *Bot) KeepPhoto(ctx context.Context, patient, name string, photo []byte, kind string) (Media, error) {
 	if patient == "" || name == "" || len(photo) == 0 || len(photo) > maxPhoto {
 		return Media{}, &FieldError{"photo", "is empty, or larger than 4 MB as it is kept"}
+	}
+	if _, err := b.load(ctx, patient); err != nil {
+		return Media{}, err
 	}
 	cipher, err := b.photoCipher(ctx)
 	if err != nil {

@@ -58,6 +58,17 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 	return b.turnOn(ctx, patient, nil, key, create, decide)
 }
 
+// turnOfHers is the turn of an act on somebody whose id a door was given: one of another
+// service is not there.
+func (b *Bot) turnOfHers(ctx context.Context, patient string, decide func(*turn) error) error {
+	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+		if t.rec.Patient.Service != b.service.ID {
+			return ErrNotFound
+		}
+		return decide(t)
+	})
+}
+
 // turnOn is a turn that begins on a record as it was just read; nil: it loads her.
 func (b *Bot) turnOn(ctx context.Context, patient string, read *Record, key string, create func() Record, decide func(*turn) error) (err error) {
 	ctx, span := b.span(ctx, "turn")

@@ -34,7 +34,7 @@ func (b *Bot) SetWishes(ctx context.Context, patient string, w Wishes, by string
 	if _, err := b.load(ctx, patient); err != nil {
 		return err
 	}
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		p := &t.rec.Patient
 		p.Zone, p.Nation, p.Wish, p.Quiet = w.Zone, w.Nation, w.Wish, w.Quiet
 		t.ruled, t.soon = nil, nil
@@ -129,7 +129,7 @@ func (b *Bot) SetDates(ctx context.Context, patient string, d Dates, by string) 
 			return &FieldError{field, problem}
 		}
 	}
-	return b.turn(ctx, patient, "", nil, func(t *turn) error {
+	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		p := &t.rec.Patient
 		p.Profile.Surgery, p.Profile.TabletsStarted, p.Profile.LastMammogram, p.Profile.NextScan = d.Surgery, d.TabletsStarted, d.LastMammogram, d.NextScan
 		t.ruled, t.soon = nil, nil
