@@ -377,7 +377,7 @@ func (s *Store) claimKey(ctx context.Context, key, patient string, barred int64)
 func (s *Store) keyUsed(ctx context.Context, key, owner string, gen int64, bar bool) (bool, error) {
 	if !bar {
 		look := plain("hget", s.keys.done(owner), key)
-		err := s.servers.read(ctx, look)
+		err := s.servers.sure(ctx, look)
 		is, _ := look.done.Text()
 		return is == "done", err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,12 +53,12 @@ func TestALostAnswerIsNotRepeated(t *testing.T) {
 	})
 	t.Run("Cluster", func(t *testing.T) {
 		var proxies []*proxy
-		_, url := aCluster(t, 3, func(int) *proxy {
-			p := startProxy(t, "")
+		c := storetest.StartCluster(t, 3, 0, func(addr string) string {
+			p := startProxy(t, addr)
 			proxies = append(proxies, p)
-			return p
+			return p.addr
 		})
-		loseAnswers(t, url, proxies...)
+		loseAnswers(t, c.URL, proxies...)
 	})
 	t.Run("Sentinel", func(t *testing.T) {
 		p := startProxy(t, storetest.StartRedis(t).Addr)
@@ -282,6 +281,86 @@ func TestFailOver(t *testing.T) {
 	}
 }
 
+// What no replica has yet, nobody goes by: no message leaves under such a claim, and nobody
+// is told "done before" of such a change, for a fail-over would lose both.
+func TestWhatNoReplicaHasCountsForNothing(t *testing.T) {
+	t.Parallel()
+	asTold := []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "10"}
+	t.Run("Sentinel", func(t *testing.T) {
+		t.Parallel()
+		w := storetest.StartWatched(t, 1, asTold...)
+		countsForNothing(t, w.URL, w.Servers[1:])
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		t.Parallel()
+		c := storetest.StartCluster(t, 3, 1, nil, asTold...)
+		countsForNothing(t, c.URL, c.Servers[3:])
+	})
+}
+
+func countsForNothing(t *testing.T, url string, replicas []*storetest.Redis) {
+	s := openAt(t, url, Options{Copies: 1})
+	ctx := t.Context()
+	to := bot.Address{Channel: "sms", At: "+447700900123"}
+	c := note("a-p1", "k0")
+	c.Send = []bot.Outgoing{{ID: "a-p1-m0", To: bot.Address{Channel: "sms", At: "+447700900122"}, CreatedAt: t0}}
+	if err := s.Commit(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.ClaimOutgoing(ctx, "sms", t0, time.Hour, 10); err != nil || len(all) != 1 { // the scripts are known from here on
+		t.Fatal(all, err)
+	}
+	c.Key, c.Base = "k1", 1
+	c.Send = []bot.Outgoing{{ID: "a-p1-m1", To: to, CreatedAt: t0}}
+	if err := s.Commit(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range replicas {
+		r.Signal(stopSignal)
+	}
+	unsure := func(what string, err error) {
+		t.Helper()
+		if !errors.Is(err, bot.ErrUnavailable) {
+			t.Errorf("%s: %v, want ErrUnavailable", what, err)
+		}
+	}
+	// The replicas are lost after it was seen which messages are ready.
+	claim := &claiming{store: s, channel: "sms", now: millis(t0), until: millis(t0.Add(time.Minute)), limit: 1, settled: map[string]bool{}, gone: map[string]bool{}}
+	recipient := s.recipient(to)
+	leased := scriptClaim.call([]string{s.keys.messages("a-p1"), s.keys.ready(slotOf("a-p1"), "sms"), s.keys.later(slotOf("a-p1"), "sms")},
+		"1", recipient+":a-p1-m1", claim.now, claim.until)
+	if s.servers.single != nil {
+		unsure("a claim", claim.tryAtOnce(ctx, []candidate{{member{slot: slotOf("a-p1"), name: recipient + ":a-p1-m1"}, recipient, "a-p1-m1", "a-p1", "1"}}))
+		if len(claim.claimed) != 0 {
+			t.Error("a message is claimed, and no replica knows of it")
+		}
+	} else {
+		unsure("a claim", s.servers.write(ctx, leased))
+		unsure("what became of it", leased.err())
+	}
+	unsure("a change", s.Commit(ctx, note("a-p2", "k2")))
+	unsure("the change again", s.Commit(ctx, note("a-p2", "k2")))
+	_, err := s.Seen(ctx, "k2")
+	unsure("whether the key was used", err)
+	for _, r := range replicas {
+		r.Signal(goOnSignal)
+	}
+	awaitWrites(t, s)
+	for err = bot.ErrUnavailable; errors.Is(err, bot.ErrUnavailable); { // another server's replica is a moment later
+		if err := pause(ctx, askAgain); err != nil {
+			t.Fatal(err)
+		}
+		err = s.Commit(ctx, note("a-p2", "k2"))
+	}
+	if err != nil && !errors.Is(err, bot.ErrDuplicate) {
+		t.Errorf("the change again, with its replicas: %v", err)
+	}
+	claimed, err := s.ClaimOutgoing(ctx, "sms", t0.Add(2*time.Minute), time.Minute, 10)
+	if err != nil || len(claimed) != 1 || !claimed[0].Unsettled {
+		t.Errorf("claimed again: %+v, %v; want it as one that may have gone", claimed, err)
+	}
+}
+
 // awaitWrites waits until the store takes changes again after a fail-over.
 func awaitWrites(t *testing.T, s *Store) {
 	t.Helper()
@@ -299,8 +378,8 @@ func awaitWrites(t *testing.T, s *Store) {
 // The hash slots of a Cluster move to another master while changes come in:
 // none fails, none is lost.
 func TestMovingSlots(t *testing.T) {
-	nodes, url := aCluster(t, 3, nil)
-	s := openAt(t, url, Options{})
+	cluster := storetest.StartCluster(t, 3, 0, nil)
+	s := openAt(t, cluster.URL, Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wg sync.WaitGroup
@@ -322,57 +401,18 @@ func TestMovingSlots(t *testing.T) {
 	}
 	<-begun
 	for n := range 20 { // of the first master's to the second
-		move(t, slot(n), nodes)
+		hash, err := client(t, cluster.Servers[0].Addr).ClusterKeySlot(t.Context(), s.keys.who(slot(n))).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := int(hash) * 3 / 16384
+		cluster.Move(t, int(hash), cluster.Servers[from], cluster.Servers[(from+1)%3])
 	}
 	cancel()
 	wg.Wait()
 	st, err := s.Stats(t.Context(), t0)
 	if err != nil || int64(st.Patients) != acked.Load() {
 		t.Errorf("%d patients of %d acknowledged, %v", st.Patients, acked.Load(), err)
-	}
-}
-
-// move moves the hash slot in which one of our slots lies to another master, key by key.
-func move(t *testing.T, sl slot, nodes []*storetest.Redis) {
-	t.Helper()
-	ctx := t.Context()
-	k := keys{"lookout"}.who(sl)
-	first := client(t, nodes[0].Addr)
-	hash, err := first.ClusterKeySlot(ctx, k).Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	from := int(hash) * len(nodes) / 16384
-	to := (from + 1) % len(nodes)
-	source, target := client(t, nodes[from].Addr), client(t, nodes[to].Addr)
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	sourceID, err := source.Do(ctx, "cluster", "myid").Text()
-	must(err)
-	targetID, err := target.Do(ctx, "cluster", "myid").Text()
-	must(err)
-	must(target.Do(ctx, "cluster", "setslot", hash, "importing", sourceID).Err())
-	must(source.Do(ctx, "cluster", "setslot", hash, "migrating", targetID).Err())
-	host, port, _ := net.SplitHostPort(nodes[to].Addr)
-	for {
-		keys, err := source.ClusterGetKeysInSlot(ctx, int(hash), 10).Result()
-		must(err)
-		if len(keys) == 0 {
-			break
-		}
-		args := []any{"migrate", host, port, "", 0, 5000, "keys"}
-		for _, key := range keys {
-			args = append(args, key)
-		}
-		must(source.Do(ctx, args...).Err())
-	}
-	must(target.Do(ctx, "cluster", "setslot", hash, "node", targetID).Err())
-	for _, node := range nodes { // all are told, as redis-cli does
-		must(client(t, node.Addr).Do(ctx, "cluster", "setslot", hash, "node", targetID).Err())
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 // connection it hears that hints may have been lost.
 func TestHints(t *testing.T) {
 	server := storetest.StartRedis(t)
-	_, cluster := aCluster(t, 3, nil)
-	for name, url := range map[string]string{"Alone": "redis://" + server.Addr, "Cluster": cluster} {
+	cluster := storetest.StartCluster(t, 3, 0, nil)
+	for name, url := range map[string]string{"Alone": "redis://" + server.Addr, "Cluster": cluster.URL} {
 		t.Run(name, func(t *testing.T) {
 			a, b := openAt(t, url, Options{}), openAt(t, url, Options{})
 			ctx, cancel := context.WithCancel(t.Context())

@@ -67,7 +67,7 @@ func (l *lane) work(s *servers, node *redis.Client) {
 		for _, j := range batch {
 			all = append(all, j.commands...)
 		}
-		_ = s.batch(ctx, node, false, all) // each command has its own fault
+		s.batch(ctx, node, false, all)
 		cancel()
 		for _, j := range batch {
 			close(j.done)
@@ -81,10 +81,12 @@ func (s *servers) pipe(ctx context.Context, node *redis.Client, writes bool, com
 	if writes {
 		ctx, cancel := whole(ctx) // what was sent is waited for: its outcome must be known
 		defer cancel()
-		return s.batch(ctx, node, true, commands)
+		s.batch(ctx, node, true, commands)
+		return nil
 	}
 	if len(commands) > laneUpTo {
-		return s.batch(ctx, node, false, commands)
+		s.batch(ctx, node, false, commands)
+		return nil
 	}
 	j := &job{commands: commands, done: make(chan struct{})}
 	select {
@@ -108,12 +110,12 @@ func (s *servers) lane(node *redis.Client) *lane {
 	return l
 }
 
-// batch sends commands over one connection of a server. Its fault is that too few
-// replicas have what was written.
-func (s *servers) batch(ctx context.Context, node *redis.Client, writes bool, commands []*command) error {
+// batch sends commands over one connection of a server; each has its own fault. Where too
+// few replicas have what was written, all have that one: nobody may go by what they answered.
+func (s *servers) batch(ctx context.Context, node *redis.Client, writes bool, commands []*command) {
 	pipe := node.Pipeline()
 	for _, c := range commands {
-		c.done = redis.NewCmd(ctx, c.args...)
+		c.done, c.few = redis.NewCmd(ctx, c.args...), nil
 		_ = pipe.Process(ctx, c.done) // it only queues
 	}
 	var waited *redis.Cmd
@@ -124,14 +126,16 @@ func (s *servers) batch(ctx context.Context, node *redis.Client, writes bool, co
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own fault
 	if waited == nil {
-		return nil
+		return
 	}
 	n, err := waited.Int()
-	if err != nil {
-		return unavailable(err)
+	switch {
+	case err != nil:
+		err = unavailable(err)
+	case n < s.copies:
+		err = fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
 	}
-	if n < s.copies {
-		return fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
+	for _, c := range commands {
+		c.few = err
 	}
-	return nil
 }

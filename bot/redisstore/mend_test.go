@@ -16,8 +16,8 @@ import (
 // A server of a Cluster that lost what leads to people gets it back from the
 // people's own slots, when it is another than before or was started again.
 func TestMendsAfterAFailOver(t *testing.T) {
-	nodes, url := aCluster(t, 3, nil)
-	s := openAt(t, url, Options{})
+	cluster := storetest.StartCluster(t, 3, 0, nil)
+	s := openAt(t, cluster.URL, Options{})
 	ctx := t.Context()
 	const people = 30
 	number := func(i int) bot.Address { return bot.Address{Channel: "sms", At: fmt.Sprintf("+44770090%04d", i)} }
@@ -59,9 +59,9 @@ func TestMendsAfterAFailOver(t *testing.T) {
 	if at, err := s.PatientsAt(ctx, "a", number(7)); err != nil || len(at) != 0 {
 		t.Fatalf("%v, %v: nothing was lost", at, err)
 	}
-	nodes[1].Kill()
-	nodes[1].Again(t)
-	nodes[1].Await(t, "Cluster state changed: ok", 0)
+	cluster.Servers[1].Kill()
+	cluster.Servers[1].Again(t)
+	cluster.Servers[1].Await(t, "Cluster state changed: ok", 0)
 	for {
 		s.checkSoon() // as a failed write does
 		if at, err := s.PatientsAt(ctx, "a", number(people-1)); err == nil && len(at) == 1 {

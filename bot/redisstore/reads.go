@@ -286,7 +286,7 @@ func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
 	}
 	defer leave()
 	claim := plain("hget", s.keys.claims(key), key)
-	if err := s.servers.read(ctx, claim); err != nil {
+	if err := s.servers.sure(ctx, claim); err != nil {
 		return false, err
 	}
 	held, err := claim.done.Text()
@@ -295,7 +295,7 @@ func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
 	}
 	_, owner, _ := strings.Cut(held, " ")
 	done := plain("hget", s.keys.done(owner), key)
-	if err := s.servers.read(ctx, done); err != nil {
+	if err := s.servers.sure(ctx, done); err != nil {
 		return false, err
 	}
 	is, _ := done.done.Text()

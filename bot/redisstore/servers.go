@@ -112,7 +112,8 @@ type command struct {
 	args   []any
 	script *script // nil: an ordinary command
 	done   *redis.Cmd
-	again  bool // it was sent more than once
+	few    error // too few replicas have what it wrote: whether that stays is unknown
+	again  bool  // it was sent more than once
 }
 
 // err is what a command failed with; a nil reply is none.
@@ -123,7 +124,7 @@ func (c *command) err() error {
 	if err := c.done.Err(); err != nil && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	return nil
+	return c.few
 }
 
 // servers sends commands where their keys live. It never repeats one whose
@@ -242,6 +243,15 @@ func (s *servers) read(ctx context.Context, commands ...*command) error {
 		err = s.run(ctx, false, commands)
 	}
 	return err
+}
+
+// sure is read for what is told as done, or left undone as done before: it gives nothing
+// that a fail-over may still lose.
+func (s *servers) sure(ctx context.Context, commands ...*command) error {
+	if s.copies == 0 {
+		return s.read(ctx, commands...)
+	}
+	return s.write(ctx, commands...) // WAIT is for all that the server was told before it, by anybody
 }
 
 // write runs commands that change something. bot.ErrUnavailable may mean that

@@ -42,9 +42,9 @@ func TestConformance(t *testing.T) {
 // This run of the suite is on a store that is encrypted.
 func TestConformanceOnACluster(t *testing.T) {
 	t.Parallel()
-	_, url := aCluster(t, 3, nil)
+	cluster := storetest.StartCluster(t, 3, 0, nil)
 	_, v := storetest.Keys(t)
-	storetest.Run(t, harness(url, Options{Keys: vault.Opening{Vault: v}}))
+	storetest.Run(t, harness(cluster.URL, Options{Keys: vault.Opening{Vault: v}}))
 }
 
 // The suite runs on a master that the Sentinels name, and again on the one that
