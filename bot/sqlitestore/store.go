@@ -31,6 +31,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -52,6 +53,8 @@ type Store struct {
 	vault *vault.Vault // nil: everything is kept in the clear
 	path  string
 	state vault.State
+
+	refusal atomic.Pointer[string] // why the file took nothing the last time; nil: it did
 
 	mu     sync.RWMutex // held for reading while handing a job over; for writing to close
 	closed bool

@@ -237,8 +237,21 @@ func TestFullDisk(t *testing.T) {
 	if _, err := s.Load(ctx, big(failed).Record.Patient.ID); !errors.Is(err, bot.ErrNotFound) {
 		t.Errorf("the refused change left a record: %v", err)
 	}
-	if _, err := s.write.Exec("PRAGMA max_page_count = 100000"); err != nil {
+	if err := s.Refusal(); err == nil || err.Error() != "the disk is full" {
+		t.Errorf("what it says of itself: %v", err)
+	}
+	// A change that finds a little room left is kept, and the disk is full none the less.
+	if err := s.PutValue(ctx, "d", "k", []byte("v"), time.Time{}); err == nil && s.Refusal() == nil {
+		t.Error("one small value, and the disk is not full any more")
+	}
+	if err := s.submit(ctx, func() error {
+		_, err := s.write.Exec("PRAGMA max_page_count = 100000")
+		return err
+	}); err != nil {
 		t.Fatal(err)
+	}
+	for ticker := time.Tick(5 * time.Millisecond); s.Refusal() != nil; { // it finds out by itself
+		<-ticker
 	}
 	if err := s.Commit(ctx, big(failed)); err != nil {
 		t.Errorf("with room again: %v", err)

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
 	"lookout/bot"
 	"lookout/bot/vault"
 )
@@ -56,11 +59,31 @@ func (s *Store) submit(ctx context.Context, run func() error) error {
 	return unavailable(j.err)
 }
 
-// writer takes what waits, makes it durable as one transaction, and answers.
+// tryAgain is how long a file that took nothing is left alone before it is tried, should
+// nobody else.
+const tryAgain = 500 * time.Millisecond
+
+// writer takes what waits, makes it durable as one transaction, and answers. A file that
+// has taken nothing it tries until it does.
 func (s *Store) writer() {
 	defer close(s.done)
+	again := time.NewTicker(tryAgain)
+	defer again.Stop()
 	group := make([]*job, 0, maxGroup)
-	for first := range s.jobs {
+	for {
+		var first *job
+		select {
+		case j, ok := <-s.jobs:
+			if !ok {
+				return
+			}
+			first = j
+		case <-again.C:
+			if s.Refusal() != nil && s.transact([]*job{{run: s.probe}}) == nil {
+				s.refusal.Store(nil)
+			}
+			continue
+		}
 		group = append(group[:0], first)
 		runtime.Gosched() // whoever is about to hand something over shares the fsync
 	gather:
@@ -80,6 +103,7 @@ func (s *Store) writer() {
 			for _, j := range group {
 				if err := s.transact([]*job{j}); err != nil {
 					j.err = err
+					s.refused(err)
 				}
 			}
 		}
@@ -87,6 +111,52 @@ func (s *Store) writer() {
 			close(j.done)
 		}
 	}
+}
+
+// troubles are the answers of SQLite that say that the file itself takes nothing, whatever
+// is to be written, in words for whoever runs lookout. The kernel says of a full disk what
+// the first is for; of a quota and of a limit on the size of files it says something else,
+// for which SQLite has the second.
+var troubles = map[int]string{
+	sqlite3.SQLITE_FULL:     "the disk is full",
+	sqlite3.SQLITE_IOERR:    "the disk is full, or gives errors",
+	sqlite3.SQLITE_READONLY: "the file can only be read",
+	sqlite3.SQLITE_CORRUPT:  "the file is damaged",
+}
+
+// refused keeps in mind why the file took nothing.
+func (s *Store) refused(err error) {
+	var said *sqlite.Error
+	if !errors.As(err, &said) {
+		return
+	}
+	if why := troubles[said.Code()&0xff]; why != "" {
+		s.refusal.Store(&why)
+	}
+}
+
+// Refusal says why the file takes no change, as the last one found that could not be
+// written; nil: it takes them. It is forgotten only when there is room for more than one
+// change, and not when some small one finds a place.
+func (s *Store) Refusal() error {
+	if why := s.refusal.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// probeSize is what must find room before a file is trusted again: some changes.
+const probeSize = 256 << 10
+
+// probe writes something of that size and takes it out again. What is taken out is
+// overwritten (secure_delete), so that all of it must find room in the log.
+func (s *Store) probe() error {
+	bg := context.Background()
+	if _, err := s.stmt.putValue.ExecContext(bg, "probe", "", make([]byte, probeSize), nil); err != nil {
+		return err
+	}
+	_, err := s.stmt.deleteValue.ExecContext(bg, "probe", "")
+	return err
 }
 
 // transact runs jobs as one transaction. An error means that nothing was kept.

@@ -69,7 +69,7 @@ func newMetrics(b *bot.Bot, store bot.Store, now func() time.Time, unasked *prom
 		oldestOut: describe("outgoing_oldest_seconds", "Age of the oldest message that may leave."),
 		wakes:     describe("wakes_due", "Patients with something due."),
 		patients:  describe("patients", "People on record."),
-		trusted:   describe("store_trusted", "1 when the store keeps what it is told, 0 when it may forget: then every change is refused."),
+		trusted:   describe("store_trusted", "1 when the store keeps what it is told, 0 when it may forget, or has no room: then changes are refused."),
 		overdue:   describe("queue_overdue_seconds", "By how much the oldest promise is missed; 0 when none is."),
 	})
 	return m

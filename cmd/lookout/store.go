@@ -113,6 +113,11 @@ func (s *settings) checkStore() error {
 // trust says whether the store may be trusted with patients, and what stands of
 // it in /readyz: names of faults, no addresses.
 func trust(store bot.Store) (accepted string, err error) {
+	if file, ok := store.(*sqlitestore.Store); ok {
+		if err := file.Refusal(); err != nil {
+			return "", fmt.Errorf("the store takes no changes: %w", err)
+		}
+	}
 	redis, ok := store.(*redisstore.Store)
 	if !ok {
 		return "", nil
