@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -426,6 +428,10 @@ func (x *examiner) audited(ctx context.Context) {
 type history struct {
 	mu  sync.Mutex
 	all []porcupine.Operation
+	// granted: what is looked at and what is refused is left out. A master that others hold for
+	// dead shows for some seconds what it was told and could not pass on, and refuses by it; what it
+	// grants must hold.
+	granted bool
 }
 
 // act is one act on a row, or a look at who holds it.
@@ -441,6 +447,9 @@ const noWord = 0 // a status: nobody knows what came of it
 func (h *history) add(a act, status int, began time.Time) {
 	if status == noWord && a.what == "note" {
 		return // whether or not, nothing follows
+	}
+	if h.granted && (a.what == "see" || status == http.StatusConflict) {
+		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -529,5 +538,23 @@ func (h *history) check(o *ordeal) {
 	if err := porcupine.VisualizePath(model, info, picture); err != nil {
 		o.Error(err)
 	}
+	h.tell(o, model)
 	o.Errorf("what nurses were told of who holds which row fits no order (%s): %s; seed %d", result, picture, o.seed)
+}
+
+// tell lists what happened to each row that fits no order, for who looks into a failure.
+func (h *history) tell(o *ordeal, model porcupine.Model) {
+	for _, ops := range oneHolder.Partition(h.all) {
+		if porcupine.CheckOperationsTimeout(model, ops, 20*time.Second) == porcupine.Ok {
+			continue
+		}
+		slices.SortFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+		for _, op := range ops {
+			until := "?"
+			if op.Return != math.MaxInt64 {
+				until = time.Unix(0, op.Return).Format("05.000")
+			}
+			o.Logf("%s %s to %s %d %s", op.Input.(act).row, time.Unix(0, op.Call).Format("05.000"), until, op.ClientId, oneHolder.DescribeOperation(op.Input, op.Output))
+		}
+	}
 }

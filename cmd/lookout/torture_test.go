@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
@@ -29,6 +32,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"lookout/bot/storetest"
 	"lookout/channels/sms/standin"
@@ -48,24 +52,125 @@ func TestTorture(t *testing.T) {
 	}
 	t.Run("File", func(t *testing.T) {
 		t.Parallel()
-		o := newOrdeal(t, binary, seed, 1)
-		o.play(rounds, (*ordeal).kill, (*ordeal).pause, (*ordeal).kill)
+		o := newOrdeal(t, binary, seed, 1, (*ordeal).onFile)
+		o.play(rounds, (*ordeal).kill, (*ordeal).pause, (*ordeal).kill, (*ordeal).fullDisk)
+	})
+	t.Run("FullDisk", func(t *testing.T) {
+		t.Parallel()
+		o := newOrdeal(t, binary, seed, 1, (*ordeal).onSmallDisk)
+		stuff := filepath.Join(filepath.Dir(o.file), "stuff")
+		fullDisk(t, o, func() {
+			if !eventually(t, o.rewindLog) {
+				t.Fatal("SQLite's log is not begun anew")
+			}
+			err := os.WriteFile(stuff, make([]byte, smallDisk), 0o600)
+			if !errors.Is(err, unix.ENOSPC) {
+				t.Fatalf("the disk is not full: %v", err)
+			}
+		}, func() {
+			if err := os.Remove(stuff); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	t.Run("FileAtItsLimit", func(t *testing.T) {
+		t.Parallel()
+		o := newOrdeal(t, binary, seed, 1, (*ordeal).onFile)
+		fullDisk(t, o, func() { o.fill(o.hosts[0], 0) }, func() { o.free(o.hosts[0]) })
 	})
 	t.Run("Redis", func(t *testing.T) {
 		t.Parallel()
-		o := newOrdeal(t, binary, seed, 3)
+		o := newOrdeal(t, binary, seed, 3, (*ordeal).onRedis)
 		o.play(rounds, (*ordeal).kill, (*ordeal).pause, (*ordeal).cut, (*ordeal).mute, (*ordeal).slow, (*ordeal).full, (*ordeal).powerCut, (*ordeal).failOver)
+	})
+	t.Run("Cluster", func(t *testing.T) {
+		t.Parallel()
+		o := newOrdeal(t, binary, seed, 3, (*ordeal).onCluster)
+		o.play(rounds, (*ordeal).kill, (*ordeal).pause, (*ordeal).killMaster, (*ordeal).pauseMaster, (*ordeal).cutOff, (*ordeal).moveSlots, (*ordeal).handOver)
 	})
 	// A rolling restart, behind a proxy that asks /readyz, fails no request at all.
 	t.Run("RollingRestart", func(t *testing.T) {
 		t.Parallel()
-		o := newOrdeal(t, binary, seed, 2)
+		o := newOrdeal(t, binary, seed, 2, (*ordeal).onRedis)
 		go o.askReady(t.Context())
 		o.play(min(rounds, 20), (*ordeal).renew, (*ordeal).renew)
 		if n := o.refused.Load(); n > 0 {
 			t.Errorf("%d requests found no process", n)
 		}
 	})
+}
+
+// A disk that is full takes nothing, which lookout says to everybody who asks: to the carrier,
+// which must try again, to the proxy, to who watches, and to the nurse. It goes on by itself
+// when there is room, and has lost nothing.
+func fullDisk(t *testing.T, o *ordeal, fill, free func()) {
+	h := o.hosts[0]
+	mary := "+447700900201"
+	o.enrolUnheard("Mary", mary)
+	o.expect(mary, 0, "")
+	get := func(path string) (int, string) {
+		t.Helper()
+		response, err := http.Get(h.url + path)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, tail(h.log, &o.logged))
+		}
+		defer response.Body.Close()
+		text, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(text)
+	}
+	ready := func() bool { status, _ := get("/readyz"); return status == http.StatusOK }
+	fill()
+	var ids []string
+	for n := range 3 {
+		id := o.carrier.Lose(mary, ourNumber, fmt.Sprintf("found a lump (%d)", n))
+		ids = append(ids, id)
+		if status, err := o.carrier.Redeliver(id); status != http.StatusServiceUnavailable {
+			t.Errorf("a text on a full disk is answered with %d, %v", status, err)
+		}
+	}
+	const says = "the disk is full"
+	if status, text := get("/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(text, says) {
+		t.Errorf("/readyz on a full disk: %d %s", status, text)
+	}
+	if status, text := get("/desk/sign-in"); status != http.StatusOK || !strings.Contains(text, "Nothing can be saved") || !strings.Contains(text, says) {
+		t.Errorf("the desk does not say that nothing can be saved: %d", status)
+	}
+	if _, text := get("/metrics"); !strings.Contains(text, "\nlookout_store_trusted 0\n") {
+		t.Error("/metrics does not say that the store takes nothing")
+	}
+	if log := tail(h.log, &o.logged); !strings.Contains(log, "a message was not kept") {
+		t.Errorf("the log does not say that messages are not kept:\n%s", log)
+	}
+	if status, _ := get("/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz: %d: who runs lookout would end it, which makes no room", status)
+	}
+	free()
+	if !eventually(t, ready) {
+		t.Fatalf("it does not go on when there is room:\n%s", tail(h.log, &o.logged))
+	}
+	for _, id := range ids {
+		if status, err := o.carrier.Redeliver(id); status != http.StatusOK {
+			t.Errorf("a text that is tried again: %d, %v", status, err)
+		}
+	}
+	if _, text := get("/metrics"); !strings.Contains(text, "\nlookout_store_trusted 1\n") {
+		t.Error("/metrics does not say that the store is well again")
+	}
+	o.expect(mary, 1, "")
+	h.cmd.Process.Signal(syscall.SIGTERM)
+	if <-h.ended; h.fault != nil {
+		t.Errorf("it ended with %v", h.fault)
+	}
+	store, err := openStore(t.Context(), &settings{Store: h.store}, slog.New(slog.DiscardHandler), o.carrier.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, id := range ids {
+		if kept, err := store.Seen(t.Context(), "in:"+id); err != nil || !kept {
+			t.Errorf("a text is lost: %v", err)
+		}
+	}
 }
 
 // host is one lookout process.
@@ -75,7 +180,7 @@ type host struct {
 	store    string
 	log      *bytes.Buffer
 	clock    *os.File         // its time, as it is turned
-	proxy    *toxiproxy.Proxy // between it and Redis
+	proxy    *toxiproxy.Proxy // between it and Redis; nil: it finds the servers by itself
 	cmd      *exec.Cmd
 	ended    <-chan struct{} // closed when cmd has ended, with fault
 	fault    error
@@ -84,17 +189,19 @@ type host struct {
 
 // ordeal is a service that is tortured.
 type ordeal struct {
-	*world // through the balancer
-	binary string
-	seed   uint64
-	random *mathrand.Rand // of the faults; each actor has its own
-	hosts  []*host
-	redis  *storetest.Watched // nil: a file
-	master *storetest.Redis
-	logged sync.Mutex
-	turned time.Duration
-	turns  []turned
-	night  time.Duration // turned since the claims last ran out
+	*world  // through the balancer
+	binary  string
+	seed    uint64
+	random  *mathrand.Rand // of the faults; each actor has its own
+	hosts   []*host
+	file    string             // "": it is none
+	redis   *storetest.Watched // nil: it is none
+	master  *storetest.Redis
+	cluster *storetest.Cluster // nil: it is none
+	logged  sync.Mutex
+	turned  time.Duration
+	turns   []turned
+	night   time.Duration // turned since the claims last ran out
 
 	refused atomic.Int64 // requests that the balancer could not bring to an end
 
@@ -128,8 +235,59 @@ const (
 	began    = "2026-11-24T10:30:00Z" // a Tuesday, in working hours
 )
 
-// newOrdeal starts so many processes, on a file if it is one, and enrols everybody.
-func newOrdeal(t *testing.T, binary string, seed uint64, n int) *ordeal {
+// onFile keeps everything in a file of the one process.
+func (o *ordeal) onFile() (reach func(*host) (url, copies string)) {
+	o.file = filepath.Join(o.TempDir(), "lookout.db")
+	return func(*host) (string, string) { return "sqlite:" + o.file, "" }
+}
+
+const smallDisk = 160 << 20
+
+// onSmallDisk keeps everything in a file on a disk of its own, where that is allowed.
+func (o *ordeal) onSmallDisk() (reach func(*host) (url, copies string)) {
+	reach = o.onFile()
+	disk := filepath.Dir(o.file)
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, fmt.Sprint("size=", smallDisk)); err != nil {
+		o.Skipf("a disk can be made by root only: %v", err)
+	}
+	o.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			o.Error(err)
+		}
+	})
+	return reach
+}
+
+// asTheyMustBe are the settings of Redis where there are replicas, as docs/redis.md says them.
+var asTheyMustBe = []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "10", "--repl-ping-replica-period", "1"}
+
+const oneCopy = `redis: {copies: "1"}`
+
+// onRedis keeps everything in a Redis that Sentinels watch; each process reaches the master by
+// a proxy of its own, which can be spoilt.
+func (o *ordeal) onRedis() (reach func(*host) (url, copies string)) {
+	o.redis = storetest.StartWatched(o.T, 2, asTheyMustBe...)
+	o.master = o.redis.Servers[0]
+	toxics := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	return func(h *host) (string, string) {
+		h.proxy = toxiproxy.NewProxy(toxics, filepath.Base(h.settings), "127.0.0.1:0", o.master.Addr)
+		if err := h.proxy.Start(); err != nil {
+			o.Fatal(err)
+		}
+		o.Cleanup(h.proxy.Stop)
+		return "redis://" + h.proxy.Listen, oneCopy
+	}
+}
+
+// onCluster keeps everything in a Cluster of three masters, each with a replica.
+func (o *ordeal) onCluster() (reach func(*host) (url, copies string)) {
+	o.held.granted = true
+	o.cluster = storetest.StartCluster(o.T, 3, 1, nil, asTheyMustBe...)
+	return func(*host) (string, string) { return o.cluster.URL, oneCopy }
+}
+
+// newOrdeal starts so many processes on a store.
+func newOrdeal(t *testing.T, binary string, seed uint64, n int, store func(*ordeal) func(*host) (url, copies string)) *ordeal {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, began)
 	if err != nil {
@@ -159,23 +317,11 @@ func newOrdeal(t *testing.T, binary string, seed uint64, n int) *ordeal {
 	carrier.Product = balancer.URL
 	o.world = &world{T: t, carrier: carrier, url: balancer.URL, log: &bytes.Buffer{}}
 	dir := t.TempDir()
-	store := "sqlite:" + filepath.Join(dir, "lookout.db")
-	if n > 1 {
-		o.redis = storetest.StartWatched(t, 2, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10", "--repl-ping-replica-period", "1")
-		o.master = o.redis.Servers[0]
-	}
-	toxics := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	reach := store(o)
 	for i := range n {
-		h := &host{world: &world{T: t, carrier: carrier}, log: &bytes.Buffer{}, settings: filepath.Join(dir, fmt.Sprintf("lookout%d.yaml", i)), store: store}
-		copies := ""
-		if o.redis != nil {
-			h.proxy = toxiproxy.NewProxy(toxics, fmt.Sprint("host", i), "127.0.0.1:0", o.master.Addr)
-			if err := h.proxy.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(h.proxy.Stop)
-			h.store, copies = "redis://"+h.proxy.Listen, `redis: {copies: "1"}`
-		}
+		h := &host{world: &world{T: t, carrier: carrier}, log: &bytes.Buffer{}, settings: filepath.Join(dir, fmt.Sprintf("lookout%d.yaml", i))}
+		var copies string
+		h.store, copies = reach(h)
 		addr := storetest.FreeAddr(t)
 		h.url = "http://" + addr
 		err := os.WriteFile(h.settings, fmt.Appendf(nil, `
@@ -465,6 +611,115 @@ func (o *ordeal) failOver(*host) {
 		if !eventually(o.T, func() bool { return h.answers("/readyz") }) {
 			o.Errorf("a process does not find the new master:\n%s", tail(h.log, &o.logged))
 		}
+	}
+}
+
+// anyMaster is one of the Cluster's masters, with its replica.
+func (o *ordeal) anyMaster() (master, replica *storetest.Redis) {
+	o.Helper()
+	masters, replicas := o.cluster.Masters(o.T)
+	master = masters[o.random.IntN(len(masters))]
+	return master, replicas[master][0]
+}
+
+// heal waits until the Cluster is whole, and every process works on it.
+func (o *ordeal) heal() {
+	o.Helper()
+	o.cluster.AwaitWhole(o.T, 3)
+	for _, h := range o.hosts {
+		if !eventually(o.T, func() bool { return h.answers("/readyz") }) {
+			o.Errorf("a process does not find its way in the Cluster:\n%s", tail(h.log, &o.logged))
+		}
+	}
+}
+
+// killMaster ends a master, whose replica takes its place; it comes back as a replica.
+func (o *ordeal) killMaster(*host) {
+	master, replica := o.anyMaster()
+	master.Kill()
+	o.cluster.AwaitPromoted(o.T, replica)
+	master.Again(o.T)
+	o.heal()
+}
+
+// pauseMaster stops a master until its replica has taken its place, which it does not know
+// when it goes on.
+func (o *ordeal) pauseMaster(*host) {
+	master, replica := o.anyMaster()
+	master.Signal(syscall.SIGSTOP)
+	o.cluster.AwaitPromoted(o.T, replica)
+	master.Signal(syscall.SIGCONT)
+	o.heal()
+}
+
+// cutOff cuts a master off from the other servers, and not from the processes, until its
+// replica has taken its place.
+func (o *ordeal) cutOff(*host) {
+	master, replica := o.anyMaster()
+	mend := o.cluster.Cut(master)
+	o.cluster.AwaitPromoted(o.T, replica)
+	<-time.After(500 * time.Millisecond) // two that hold themselves for the master
+	mend()
+	o.heal()
+}
+
+// moveSlots moves hash slots that hold people from one master to another.
+func (o *ordeal) moveSlots(*host) {
+	from, _ := o.anyMaster()
+	to := from
+	for to == from {
+		to, _ = o.anyMaster()
+	}
+	for range 12 {
+		o.cluster.Move(o.T, o.cluster.SlotOf(o.T, from), from, to)
+	}
+	o.heal()
+}
+
+// handOver has a master and its replica change places, by consent.
+func (o *ordeal) handOver(*host) {
+	_, replica := o.anyMaster()
+	o.cluster.FailOver(o.T, replica)
+	o.heal()
+}
+
+// fullDisk leaves the file no room to grow, and gives it back.
+func (o *ordeal) fullDisk(h *host) {
+	o.fill(h, uint64(o.random.IntN(64<<10)))
+	<-time.After(900 * time.Millisecond)
+	o.free(h)
+	if !eventually(o.T, func() bool { return h.answers("/readyz") }) {
+		o.Errorf("it does not go on when there is room:\n%s", tail(h.log, &o.logged))
+	}
+}
+
+// fill lets a process write nothing that lies further back in its files than so many bytes.
+// SQLite's log begins there anew, so that this is as if it could not grow.
+func (o *ordeal) fill(h *host, room uint64) {
+	o.Helper()
+	if !eventually(o.T, o.rewindLog) {
+		o.Error("SQLite's log is not begun anew")
+	}
+	o.limit(h, room)
+}
+
+// rewindLog takes what stands in SQLite's log into its file, and empties the log: what a process
+// writes next needs room. It says whether it could, beside those who read and write.
+func (o *ordeal) rewindLog() bool {
+	db, err := sql.Open("sqlite", "file:"+o.file+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		o.Fatal(err)
+	}
+	defer db.Close()
+	var busy, pages, moved int
+	return db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved) == nil && busy == 0
+}
+
+func (o *ordeal) free(h *host) { o.limit(h, unix.RLIM_INFINITY) }
+
+func (o *ordeal) limit(h *host, size uint64) {
+	if err := unix.Prlimit(h.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
+		o.Error(err)
 	}
 }
 
