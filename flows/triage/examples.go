@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"slices"
 	"strings"
@@ -53,22 +52,4 @@ func ReadExamples(in io.Reader, name string) ([]Example, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return out, nil
-}
-
-// fold puts an example into one of n parts, always the same: the members of a pair into
-// one, and the answers to a question into one, so that none is judged by a network that
-// knows its question.
-func (x *Example) fold(n int) int {
-	name := x.ID
-	if x.Ask != nil {
-		name = x.Ask.Prompt
-	}
-	for _, tag := range x.Tags {
-		if strings.HasPrefix(tag, "pair:") {
-			name = x.ID[:1] + tag
-		}
-	}
-	h := fnv.New32a()
-	io.WriteString(h, name)
-	return int(mix(h.Sum32()) % uint32(n))
 }
