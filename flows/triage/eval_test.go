@@ -86,11 +86,11 @@ func TestHeldOutMessagesAreReadAboveTheBars(t *testing.T) {
 		atLeast float64
 	}{
 		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.94},
-		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.9},
+		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.92},
 		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.99},
-		{"acceptable", f.Acceptable, f.N, 0.87},
-		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.77},
-		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.975},
+		{"acceptable", f.Acceptable, f.N, 0.89},
+		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.8},
+		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.98},
 	} {
 		if float64(bar.of) < bar.atLeast*float64(bar.n) {
 			t.Errorf("%s: %d of %d, want %.1f%%", bar.what, bar.of, bar.n, 100*bar.atLeast)

@@ -821,9 +821,9 @@ func price(x *Example, got Level) float64 {
 	case got == None && least >= Soon:
 		return 14
 	case got < least && least == Urgent:
-		return 3.6 * float64(least-got)
+		return 6.5 * float64(least-got)
 	case got < least:
-		return 2.6 * float64(least-got)
+		return 3.2 * float64(least-got)
 	case got == Emergency:
 		return 5
 	case most <= Routine && got >= Soon: // she is rung for nothing

@@ -122,6 +122,15 @@ func apostrophe(out []byte, at []int32, text string, i, next int) ([]byte, []int
 		}
 		return append(out, ' '), append(at, int32(i))
 	}
+	if begin := len(out) - len("od"); begin >= 0 && string(out[begin:]) == "od" && (begin == 0 || !isWordByte(out[begin-1])) &&
+		next < len(text) && text[next]|0x20 == 'd' && (next+1 == len(text) || !isWordByte(text[next+1]|0x20)) {
+		from := at[begin] // "od'd" would be "odd"
+		out, at = out[:begin], at[:begin]
+		for _, b := range []byte("overdose") {
+			out, at = append(out, b), append(at, from)
+		}
+		return out, at
+	}
 	if next < len(text) && (isWordByte(text[next]|0x20) || text[next] >= utf8.RuneSelf) {
 		return out, at
 	}
