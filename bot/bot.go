@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"lookout/content"
@@ -51,6 +52,7 @@ type Bot struct {
 	took     func(way string)
 
 	packsMu sync.Mutex
+	loading singleflight.Group       // of packs, by digest
 	packs   map[string]*content.Pack // by digest, the current one too
 
 	spread   spreader

@@ -19,6 +19,9 @@ import (
 // that differ in a few words share nearly all of them.
 const packPiece = 1 << 20
 
+// packWait is how long a pack may take to come out of the store: tens of megabytes.
+const packWait = time.Minute
+
 // keptWhole marks a pack that is kept as one value.
 const keptWhole = "\x01"
 
@@ -28,25 +31,13 @@ type keptPack struct {
 }
 
 // keepPack puts the content into the store, for talks that will outlast it there. A mark
-// that is written last says that it is kept already.
+// that is written last says that it is kept already. A piece that another pack has is
+// written again: a Cluster may have lost it in a fail-over.
 func (b *Bot) keepPack(ctx context.Context) error {
 	digest := b.content.Digest()
 	_, err := b.store.Value(ctx, drawerKeptPacks, digest, b.now())
 	if !errors.Is(err, ErrNotFound) {
 		return err
-	}
-	there := map[string]bool{}
-	marks, err := b.store.Values(ctx, drawerKeptPacks, b.now())
-	if err != nil {
-		return err
-	}
-	for _, mark := range marks {
-		var of keptPack
-		if json.Unmarshal(mark, &of) == nil {
-			for _, key := range of.Pieces {
-				there[key] = true
-			}
-		}
 	}
 	archive, err := b.content.Archive()
 	if err != nil {
@@ -57,9 +48,6 @@ func (b *Bot) keepPack(ctx context.Context) error {
 		sum := sha256.Sum256(piece)
 		key := hex.EncodeToString(sum[:])
 		of.Pieces = append(of.Pieces, key)
-		if there[key] {
-			continue
-		}
 		if err := b.store.PutValue(ctx, drawerPacks, key, piece, time.Time{}); err != nil {
 			return err
 		}
@@ -84,7 +72,7 @@ func (b *Bot) keptArchive(ctx context.Context, digest string) ([]byte, error) {
 	if err := json.Unmarshal(mark, &of); err != nil {
 		return nil, err
 	}
-	var archive []byte
+	archive := make([]byte, 0, len(of.Pieces)*packPiece)
 	for _, key := range of.Pieces {
 		piece, err := b.store.Value(ctx, drawerPacks, key, b.now())
 		if err != nil {
@@ -96,7 +84,7 @@ func (b *Bot) keptArchive(ctx context.Context, digest string) ([]byte, error) {
 }
 
 // pack gives the content with that digest: the current one, or one that a talk
-// in progress began with.
+// in progress began with. However many talks ask for it at once, it is read once.
 func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 	b.packsMu.Lock()
 	pack, ok := b.packs[digest]
@@ -104,15 +92,25 @@ func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 	if ok {
 		return pack, nil
 	}
-	archive, err := b.keptArchive(ctx, digest)
+	loaded, err, _ := b.loading.Do(digest, func() (any, error) {
+		// Whoever asks first may give up, and the others wait for it.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), packWait)
+		defer cancel()
+		archive, err := b.keptArchive(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		pack, err := content.OpenKept(archive)
+		if err != nil {
+			return nil, err
+		}
+		b.packsMu.Lock()
+		b.packs[digest] = pack
+		b.packsMu.Unlock()
+		return pack, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("content of a talk in progress: %w", err)
 	}
-	if pack, err = content.OpenKept(archive); err != nil {
-		return nil, fmt.Errorf("content of a talk in progress: %w", err)
-	}
-	b.packsMu.Lock()
-	b.packs[digest] = pack
-	b.packsMu.Unlock()
-	return pack, nil
+	return loaded.(*content.Pack), nil
 }

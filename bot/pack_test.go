@@ -2,6 +2,9 @@ package bot_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"strings"
@@ -132,5 +135,52 @@ func TestPacksShareTheirPieces(t *testing.T) {
 	}
 	if after := len(pieces()); before < 10 || after <= before || after > before+2 {
 		t.Errorf("%d pieces, and %d once a text has changed", before, after)
+	}
+}
+
+// forgetful is a store that does not give its packs while it is down.
+type forgetful struct {
+	bot.Store
+	down bool
+}
+
+func (s *forgetful) Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
+	if s.down && strings.HasPrefix(drawer, "packs") {
+		return nil, fmt.Errorf("%w: it is down", bot.ErrUnavailable)
+	}
+	return s.Store.Value(ctx, drawer, key, now)
+}
+
+// While the store does not give the content on which her talk began, her answer is not
+// taken, and comes again: the talk is not lost, and does not end.
+func TestATalkOutlastsAStoreThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
+	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
+		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.People = []rehearsal.Person{{ID: p.ID, Name: "Mary", Phone: "+447700900123"}}
+	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.happened()
+	store := &forgetful{Store: w.Store}
+	changed := otherPack(t, map[string]*strings.Replacer{"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness")})
+	if w.Bot, err = bot.New(t.Context(), bot.Config{Store: store, Content: changed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+		Now: func() time.Time { return w.Now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}}); err != nil {
+		t.Fatal(err)
+	}
+	store.down = true
+	if err := w.Writes(t.Context(), "her", "no"); !errors.Is(err, bot.ErrUnavailable) {
+		t.Errorf("while the store is down her answer is taken: %v", err)
+	}
+	store.down = false
+	if err := w.Writes(t.Context(), "her", "no"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(w.happened(), "\n"); !strings.Contains(got, "Any pain, cough, breathlessness") || strings.Contains(got, "NEW WORDS") {
+		t.Errorf("the next question is not that of her talk: %s", got)
 	}
 }

@@ -92,7 +92,9 @@ func (b *Bot) turnOn(ctx context.Context, patient string, read *Record, key stri
 		t := &turn{bot: b, ctx: ctx, now: b.now(), rec: &rec, pack: b.content, span: spanOf(span)}
 		t.change = Change{Key: key, Base: rec.Version}
 		if rec.Talk.Active() && rec.Talk.Pack != b.content.Digest() {
-			if t.pack, err = b.pack(ctx, rec.Talk.Pack); err != nil {
+			if t.pack, err = b.pack(ctx, rec.Talk.Pack); errors.Is(err, ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+				return fmt.Errorf("load: %w", err) // it is not lost: whoever brings the event tries again
+			} else if err != nil {
 				// Her words count more than the talk: it ends, and a nurse reads on.
 				t.pack = b.content
 				t.endTalk("broken: its content is lost")

@@ -138,7 +138,11 @@ func (c *checker) load(fsys fs.FS) (*Pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.lexicon, err = triage.LoadLexicon(lexiconFS); err != nil {
+	loadLexicon, loadFlows := triage.LoadLexicon, flows.Load
+	if c.kept {
+		loadLexicon, loadFlows = triage.LoadKept, flows.LoadKept
+	}
+	if p.lexicon, err = loadLexicon(lexiconFS); err != nil {
 		c.in("lexicon", err)
 	}
 	flowsFS, err := fs.Sub(fsys, "flows")
@@ -146,7 +150,7 @@ func (c *checker) load(fsys fs.FS) (*Pack, error) {
 		return nil, err
 	}
 	if p.lexicon != nil { // without it every concept would seem unknown
-		p.program, err = flows.Load(flowsFS, p)
+		p.program, err = loadFlows(flowsFS, p)
 		if err != nil {
 			c.in("flows", err)
 		}
@@ -230,7 +234,7 @@ func (p *Pack) Lexicon() *triage.Lexicon { return p.lexicon }
 func (p *Pack) HasConcept(id string) bool { return p.lexicon.Has(id) }
 
 // maxPack bounds an archive, packed and unpacked.
-const maxPack = 64 << 20
+const maxPack = 128 << 20
 
 // Archive is the pack's files in one, always the same bytes for the same pack,
 // so that a talk in progress can finish on the pack that it began with. The second

@@ -89,7 +89,7 @@ func (l *loader) decode(text []byte, into any) (ok bool) {
 		}
 	}()
 	l.root = nil
-	err := yaml.Load(text, into, yaml.WithKnownFields())
+	err := yaml.Load(text, into, yaml.WithKnownFields(!l.kept))
 	if err == nil {
 		var doc yaml.Node
 		if err = yaml.Load(text, &doc); err == nil {

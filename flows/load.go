@@ -149,6 +149,7 @@ type branch struct {
 
 // loader gathers faults while it reads.
 type loader struct {
+	kept   bool // of a pack that was kept: fields that are not known are passed over
 	refs   Refs
 	faults Faults
 	file   string     // at hand
@@ -162,12 +163,18 @@ type loader struct {
 // Load reads every *.yaml at the root of fsys as a flow. The error is [Faults],
 // all of them at once, or one of reading fsys; the program is nil then. Faults
 // in single steps hide those in the shape of the whole.
-func Load(fsys fs.FS, refs Refs) (*Program, error) {
+func Load(fsys fs.FS, refs Refs) (*Program, error) { return loadFlows(fsys, refs, false) }
+
+// LoadKept reads the flows of a pack that was kept when a talk began on it, perhaps by a
+// later lookout: a field that this one does not know is passed over.
+func LoadKept(fsys fs.FS, refs Refs) (*Program, error) { return loadFlows(fsys, refs, true) }
+
+func loadFlows(fsys fs.FS, refs Refs, kept bool) (*Program, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{refs: refs, circles: make(map[string][]State)}
+	l := &loader{refs: refs, kept: kept, circles: make(map[string][]State)}
 	if l.env, err = l.conditionEnv(); err != nil {
 		return nil, err
 	}

@@ -185,6 +185,7 @@ func (l *Lexicon) Concepts() []string { return slices.Clone(l.ids) }
 
 // compiler gathers faults while it reads.
 type compiler struct {
+	kept     bool // of a pack that was kept: fields that are not known are passed over
 	lex      *Lexicon
 	classes  map[string][]string
 	expand   map[string][]string // classes with their classes spelled out
@@ -203,14 +204,18 @@ func (c *compiler) fault(line int, format string, args ...any) {
 // fault, each with file, line and what to do. It never panics, whatever is in
 // the files. The lexicon keeps the bytes that fsys gives for [WeightsFile]: they must
 // not change any more.
-func LoadLexicon(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, true) }
+func LoadLexicon(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, true, false) }
+
+// LoadKept reads the lexicon of a pack that was kept when a talk began on it, perhaps by
+// a later lookout: a field that this one does not know is passed over.
+func LoadKept(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, true, true) }
 
 // LoadRules reads a lexicon as [LoadLexicon] does, but not the weights of its second
 // reader. A training starts from the rules alone, and must be able to start when the
 // weights that lie there are damaged, or of a format that is no longer read.
-func LoadRules(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, false) }
+func LoadRules(fsys fs.FS) (*Lexicon, error) { return loadLexicon(fsys, false, false) }
 
-func loadLexicon(fsys fs.FS, weights bool) (*Lexicon, error) {
+func loadLexicon(fsys fs.FS, weights, kept bool) (*Lexicon, error) {
 	files, err := fs.Glob(fsys, "*.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("lexicon: %w", err)
@@ -223,7 +228,7 @@ func loadLexicon(fsys fs.FS, weights bool) (*Lexicon, error) {
 		emoji: map[rune]string{}, rewrites: map[string][]rewrite{}, prefixes: map[string]*unit{}, near: map[string][]string{}, commands: map[string]string{},
 		prompts: new(sync.Map), promptCount: new(atomic.Int64),
 	}
-	c := &compiler{lex: lex, classes: map[string][]string{}, expand: map[string][]string{}, parts: map[string]*part{}, numbered: map[*part]uint16{}, stems: map[string][]*unit{}}
+	c := &compiler{lex: lex, kept: kept, classes: map[string][]string{}, expand: map[string][]string{}, parts: map[string]*part{}, numbered: map[*part]uint16{}, stems: map[string][]*unit{}}
 	sum := sha256.New()
 	loaded := make([]lexiconFile, len(files))
 	nodes := make([]*yaml.Node, len(files))
@@ -313,7 +318,7 @@ func (c *compiler) read(file string, text []byte) (f lexiconFile, node *yaml.Nod
 			c.fault(1, "the file cannot be read: check its indents and quotes")
 		}
 	}()
-	if err := yaml.Load(text, &f, yaml.WithKnownFields()); err != nil {
+	if err := yaml.Load(text, &f, yaml.WithKnownFields(!c.kept)); err != nil {
 		var many *yaml.LoadErrors
 		if errors.As(err, &many) {
 			for _, e := range many.Errors {

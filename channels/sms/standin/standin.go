@@ -395,7 +395,8 @@ func (c *Carrier) create(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	var fault Fault
 	if at := slices.IndexFunc(c.faults, func(f Fault) bool { return f.To == "" || f.To == m.To }); at >= 0 {
-		fault, c.faults = c.faults[at], slices.Delete(c.faults, at, at+1)
+		fault = c.faults[at]
+		c.faults = slices.Delete(c.faults, at, at+1)
 	}
 	bad, stopped := c.bad[m.To], c.stopped[m.To]
 	c.mu.Unlock()
