@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -259,4 +261,24 @@ type Desk interface {
 	// Watch gives hints until ctx ends. A slow reader misses hints, never work: the store is the truth.
 	Watch(ctx context.Context) <-chan Hint
 	Preview(ctx context.Context, saying Saying) (string, error) // the words of a saying, as she would get them
+}
+
+// Household is what of a request's address (HOST:PORT) tries are counted by: an IPv4
+// address, or the first 64 bits of an IPv6 one. One subscriber has 2^64 of these, and
+// may take another for each try (RFC 6177).
+func Household(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	at, err := netip.ParseAddr(host)
+	if err != nil {
+		return host
+	}
+	at = at.Unmap().WithZone("")
+	if at.Is4() {
+		return at.String()
+	}
+	net, _ := at.Prefix(64) // of an IPv6 address there is one
+	return net.String()
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,8 +81,7 @@ const mayBeAway = 15 * time.Minute
 func (d *Desk) toProvider(w http.ResponseWriter, r *http.Request) {
 	next := nextPage(r.URL.Query().Get("next"))
 	state, nonce, verifier := rand.Text(), rand.Text(), oauth2.GenerateVerifier()
-	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if !d.attempts.allow(d.Now(), "provider:"+state, from) {
+	if !d.attempts.allow(d.Now(), "provider:"+state, bot.Household(r.RemoteAddr)) {
 		w.Header().Set("Retry-After", "60")
 		d.notIn(w, r, http.StatusTooManyRequests, next, "Too many tries. Wait a minute, then try again.")
 		return

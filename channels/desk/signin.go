@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -62,8 +61,7 @@ func (a *attempts) allow(now time.Time, account, address string) bool {
 
 // mayTry says whether one more password may be tried, and answers when not.
 func (d *Desk) mayTry(w http.ResponseWriter, r *http.Request, email, page string, v view) bool {
-	from, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if d.attempts.allow(d.Now(), email, from) {
+	if d.attempts.allow(d.Now(), email, bot.Household(r.RemoteAddr)) {
 		return true
 	}
 	w.Header().Set("Retry-After", "60")

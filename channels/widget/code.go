@@ -32,7 +32,7 @@ type sentCode struct {
 // askCode takes a telephone number and texts a code to it, if it is that of a patient.
 func (c *Chat) askCode(w http.ResponseWriter, r *http.Request) {
 	phone, err := c.ParseNumber(r.FormValue("phone"))
-	if !c.allow("address:"+from(r), 6*time.Second, 30) || err == nil && !c.allow("code:"+hashed(phone), 20*time.Minute, 3) {
+	if !c.allow("address:"+bot.Household(r.RemoteAddr), 6*time.Second, 30) || err == nil && !c.allow("code:"+hashed(phone), 20*time.Minute, 3) {
 		c.show(w, r, http.StatusTooManyRequests, "code", map[string]any{"Ticket": "", "Fault": "code_many"})
 		return
 	}

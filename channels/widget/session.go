@@ -190,7 +190,7 @@ func (c *Chat) allow(key string, every time.Duration, burst int) bool {
 
 // mayTry bounds tries to get in: from an address, and with one link, code or number.
 func (c *Chat) mayTry(r *http.Request, what string) bool {
-	return c.allow("address:"+from(r), 6*time.Second, 30) && c.allow("try:"+hashed(what), time.Hour, maxTries)
+	return c.allow("address:"+bot.Household(r.RemoteAddr), 6*time.Second, 30) && c.allow("try:"+hashed(what), time.Hour, maxTries)
 }
 
 // open takes a link and her birth date. Whatever is wrong, the words are the same.

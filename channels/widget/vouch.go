@@ -40,7 +40,7 @@ func (c *Chat) vouch(w http.ResponseWriter, r *http.Request) {
 		c.Log.WarnContext(r.Context(), "a voucher was refused", "why", why)
 		http.Error(w, "not vouched for", http.StatusForbidden)
 	}
-	if c.VouchKey == "" || !c.allow("address:"+from(r), 6*time.Second, 30) {
+	if c.VouchKey == "" || !c.allow("address:"+bot.Household(r.RemoteAddr), 6*time.Second, 30) {
 		refuse("no chat.vouch_key is set, or too many from one address")
 		return
 	}

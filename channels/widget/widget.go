@@ -341,7 +341,7 @@ func (c *Chat) welcomeWith(w http.ResponseWriter, r *http.Request, status int, a
 // ask answers words of somebody of whom nothing is known. They are read, and kept
 // nowhere.
 func (c *Chat) ask(w http.ResponseWriter, r *http.Request) {
-	if !c.allow("ask:"+from(r), 6*time.Second, 10) {
+	if !c.allow("ask:"+bot.Household(r.RemoteAddr), 6*time.Second, 10) {
 		c.fail(w, r, bot.ErrUnavailable)
 		return
 	}

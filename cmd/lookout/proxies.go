@@ -40,7 +40,11 @@ func (p proxies) seen(h http.Handler) http.Handler {
 		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 		from := host
 		for i := len(hops) - 1; i >= 0 && p.trust(from); i-- {
-			if hop := strings.TrimSpace(hops[i]); hop != "" {
+			hop := strings.TrimSpace(hops[i])
+			if at, err := netip.ParseAddrPort(hop); err == nil { // some proxies tell the port too
+				hop = at.Addr().String()
+			}
+			if hop != "" {
 				from = hop
 			}
 		}
