@@ -426,8 +426,10 @@ func (b *Bot) tookReceipt(ctx context.Context, out Outgoing, state OutState) (bo
 		return false, nil
 	case state == OutDelivered:
 		return true, nil
-	case state == OutUndelivered, state == OutFailed:
-		return b.store.Seen(ctx, "undelivered:"+out.ID)
+	case state != OutUndelivered && state != OutFailed:
+		return false, nil
+	case out.Priority == PriorityPage:
+		return b.store.Seen(ctx, "page-failed:"+out.ID)
 	}
-	return false, nil
+	return b.store.Seen(ctx, "undelivered:"+out.ID)
 }

@@ -24,7 +24,8 @@ const betweenRounds = time.Hour
 
 // page pages one step of the ladder for a row, and sets the next step. For an
 // emergency it goes on, round and round at any hour, until somebody takes the row
-// or answers.
+// or answers. Of a row below urgent it is the promise that brings anybody here, and the
+// page says so.
 func (t *turn) page(row *Row, step int) {
 	duty := t.ladder()
 	if len(duty) == 0 {
@@ -32,19 +33,13 @@ func (t *turn) page(row *Row, step int) {
 		return
 	}
 	on := duty[step%len(duty)]
-	var ways []string
-	for _, to := range on.Addresses {
-		text, err := t.bot.content.Text("page.emergency", "en-GB", to.Channel, t.bot.pageVars(row))
-		if err != nil {
-			text = "Lookout: row " + row.Name() + " in the queue needs a nurse now. Take it on the desk."
-		}
-		out := t.outgoing(to, text, PriorityPage)
-		out.Row, out.TextID = row.ID, "page.emergency"
-		t.change.Send = append(t.change.Send, out)
-		ways = append(ways, to.Channel)
+	id, unworded := "page.emergency", "Lookout: row "+row.Name()+" in the queue needs a nurse now. Take it on the desk."
+	if row.Level < triage.Urgent {
+		id, unworded = "page.promise", promiseUnworded(row)
 	}
+	ways := t.sendPage(row, on, id, unworded)
 	row.PagedTo = on.Name
-	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s by %s (step %d)", on.Name, strings.Join(ways, " and "), step+1)})
+	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: fmt.Sprintf("paged %s by %s (step %d)", on.Name, ways, step+1)})
 	t.kept(row, false)
 	next := t.now.Add(t.bot.service.PageEvery)
 	if last := (step+1)%len(duty) == 0; last && row.Level < triage.Emergency {
@@ -53,6 +48,25 @@ func (t *turn) page(row *Row, step int) {
 		}
 	}
 	t.wake(Wake{Key: "page:" + row.ID, Kind: WakePage, At: next, Ref: row.ID, N: step + 1})
+}
+
+// sendPage sends a page for a row to somebody in each of her ways, and names them.
+// unworded is sent where the content has no words for it.
+func (t *turn) sendPage(row *Row, on Duty, id, unworded string) string {
+	vars := t.bot.pageVars(row)
+	vars["by"] = t.bot.service.ByWords(row.DueAt, t.now, "")
+	var ways []string
+	for _, to := range on.Addresses {
+		text, err := t.bot.content.Text(id, "en-GB", to.Channel, vars)
+		if err != nil {
+			text = unworded
+		}
+		out := t.outgoing(to, text, PriorityPage)
+		out.Row, out.TextID = row.ID, id
+		t.change.Send = append(t.change.Send, out)
+		ways = append(ways, to.Channel)
+	}
+	return strings.Join(ways, " and ")
 }
 
 // pageVars are the placeholders of a page. It names no patient: phones lie about. It
@@ -98,16 +112,20 @@ func (b *Bot) onDuty(from Address) (Duty, bool) {
 // she names; else for the one whose page that phone has, else for the one whose page
 // another has, of several the one opened last: the ladder has moved on while the nurse was
 // reaching for her phone, and her word counts no less. She is told which row was taken, and
-// which wait still; a name that no page waits for takes nothing. done is false when it was
+// which wait still; a name that no page waits for takes nothing (see [Bot.rowNameIn]). done is false when it was
 // neither word: then the message is an ordinary one.
 func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool, err error) {
-	word, name := readAnswer(in.Text)
+	word, behind := readAnswer(in.Text)
 	if word == "" {
 		return false, nil
 	}
 	rows, err := b.store.Queue(ctx, QueueFilter{Service: b.service.ID, States: []RowState{Open, Snoozed}, Limit: mostLooked})
 	if err != nil {
 		return false, fmt.Errorf("look for the page: %w", err)
+	}
+	name, err := b.rowNameIn(ctx, behind, rows)
+	if err != nil {
+		return false, err
 	}
 	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.PagedTo == "" || r.AckedBy != "" && r.AckedBy != duty.Name })
 	waiting := slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.AckedBy != "" })
@@ -230,11 +248,13 @@ func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 	}
 	return b.turn(ctx, out.Patient, "page-failed:"+out.ID, nil, func(t *turn) error {
 		row := t.rowByID(out.Row)
-		if row == nil || row.State != Open || row.AckedBy != "" {
-			return errNothing
+		if row == nil || row.State == Closed || row.State == Claimed || row.AckedBy != "" {
+			// Committed all the same: should the row be paged again, this failure, which
+			// the sweep hands in for two days, says nothing of that page.
+			return nil
 		}
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + duty.Name + " by " + out.To.Channel + " was not delivered: " + why})
-		if out.TextID == "page.promise" && !open {
+		if out.TextID == "page.promise" && !open && !t.paging(row) {
 			t.page(row, 0) // the lead cannot be reached: whoever is on call can
 			return nil
 		}
@@ -270,7 +290,8 @@ func (b *Bot) otherWay(ctx context.Context, out Outgoing, duty Duty) (bool, erro
 }
 
 // wanted says whether a message should still go, at the moment of sending: a
-// page whose row has been taken, answered or closed is not sent.
+// page whose row has been taken, answered, put off or closed is not sent. The lead is
+// told of a promise whoever has the row.
 func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, error) {
 	if !out.NotAfter.IsZero() && now.After(out.NotAfter) {
 		return false, nil
@@ -286,7 +307,10 @@ func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, er
 		return false, err
 	}
 	if out.TextID == "page.promise" {
-		return unheard(&row), nil
+		duty, _ := b.onDuty(out.To)
+		if lead, _ := b.service.LeadOn(); !unheard(&row) || duty.Name == lead.Name {
+			return unheard(&row), nil
+		}
 	}
-	return row.State == Open && row.AckedBy == "" && row.Level >= triage.Urgent, nil
+	return row.PagedTo != "" && row.AckedBy == "" && row.State != Claimed && row.State != Closed, nil
 }

@@ -22,6 +22,7 @@ type carrier struct {
 	sent []string
 	text map[string]string
 	dead map[string]bool
+	ids  map[string]string // of what went last, by address
 }
 
 func (c *carrier) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
@@ -31,7 +32,18 @@ func (c *carrier) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
 		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "550", Err: errors.New("refused")}
 	}
 	c.sent, c.text[out.To.At] = append(c.sent, out.To.At), out.Text
+	if c.ids == nil {
+		c.ids = map[string]string{}
+	}
+	c.ids[out.To.At] = out.ID
 	return bot.Sent{CarrierID: out.ID}, nil
+}
+
+// last is the id of what went last to an address.
+func (c *carrier) last(at string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ids[at]
 }
 
 // took gives where pages went since it was last asked, in order of the alphabet.
@@ -341,6 +353,90 @@ func TestANameThatNoPageWaitsForTakesNothing(t *testing.T) {
 	w.answer(annsPhone, "ACK")
 	if told := w.answer(beasPhone, "ack c2c2"); !strings.Contains(told, "no page waits for C2C2.") || !strings.Contains(told, "Nothing waits") {
 		t.Errorf("nothing waits, and she was answered %q", told)
+	}
+}
+
+// Words that are no name take nothing from an answer, though they have a name's letters: it
+// is for the newest, and she is told which. A row's name counts wherever it stands, and of a
+// row that waits no more too.
+func TestWordsBehindAnAnswerAreNoNames(t *testing.T) {
+	for _, words := range []string{"ACK thnx", "ACK HMMM", "ack hmmm thnx", "ACK, ringing her from ward C23D", "ACKthnx", "ack gp knws"} {
+		w, _, chest := twoPages(t)
+		if told := w.answer(annsPhone, words); !strings.Contains(told, "you have row "+chest.Name()) || w.row(chest.ID).AckedBy != "Ann" {
+			t.Errorf("%q was answered %q", words, told)
+		}
+	}
+	w, cord, _ := twoPages(t)
+	if told := w.answer(annsPhone, "ack, thnx, going to "+cord.Name()+" now"); !strings.Contains(told, "you have row "+cord.Name()) {
+		t.Errorf("she was answered %q", told)
+	}
+}
+
+// The name of a row that has letters only, and is taken or closed, is a name still.
+func TestTheNameOfARowThatWaitsNoMoreTakesNoOther(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("found a lump in my breast")
+	for range 200 {
+		if strings.Trim(row.Name(), "CDFGHJKMNPQRTVWX") == "" {
+			break
+		}
+		act := bot.Act{Row: row.ID, By: "bea@example.org"}
+		must[bot.Row](w)(w.Take(t.Context(), act))
+		must[bot.Row](w)(w.Ring(t.Context(), act, "spoke"))
+		must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: row.ID, By: act.By, Outcome: "advice"}))
+		w.at = w.at.Add(time.Minute)
+		row = w.writes("found a lump in my breast")
+	}
+	act := bot.Act{Row: row.ID, By: "bea@example.org"}
+	must[bot.Row](w)(w.Take(t.Context(), act))
+	must[bot.Row](w)(w.Ring(t.Context(), act, "spoke"))
+	must[bot.Row](w)(w.CloseRow(t.Context(), bot.Closing{Row: row.ID, By: act.By, Outcome: "advice"}))
+	w.at = w.at.Add(time.Minute)
+	cord := w.writes("cant feel my legs")
+	w.deliver()
+	if told := w.answer(annsPhone, "ACK "+row.Name()); !strings.Contains(told, "no page waits for "+row.Name()) || w.row(cord.ID).AckedBy != "" {
+		t.Errorf("row %s is closed, and she was answered %q", row.Name(), told)
+	}
+}
+
+// A promise's page that is passed on reaches the next of the list, for a row below urgent
+// and one that is put off too, and says that it is a promise.
+func TestAPromisePassedOnReachesTheNext(t *testing.T) {
+	for _, putOff := range []bool{false, true} {
+		w := newWard(t)
+		row := w.writes("found a lump in my breast")
+		w.at = row.DueAt.Add(-61 * time.Minute)
+		if putOff {
+			must[bot.Row](w)(w.PutOff(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org"}, row.DueAt.Add(-30*time.Minute), "after clinic"))
+		}
+		w.at = row.DueAt.Add(-59 * time.Minute)
+		if to := w.deliver(); row.Level != triage.Soon || !strings.Contains(to, carPhone) {
+			t.Fatalf("%s: %q are paged", row.Level, to)
+		}
+		if told := w.answer(carPhone, "PASS"); !strings.Contains(told, "row "+row.Name()+" is passed") {
+			t.Errorf("she was answered %q", told)
+		}
+		if page := w.out.text[annsPhone]; !strings.Contains(page, "a promise (soon, by ") || !strings.Contains(page, row.Name()) {
+			t.Errorf("put off: %t: Ann was paged %q", putOff, page)
+		}
+		w.answer(annsPhone, "PASS")
+		if page := w.out.text[beasPhone]; !strings.Contains(page, "a promise (soon, by ") {
+			t.Errorf("put off: %t: Bea was paged %q", putOff, page)
+		}
+	}
+}
+
+// Whoever is on call is paged for a promise of a row below urgent when the lead cannot be
+// reached, and the next when she cannot either.
+func TestAPromiseThatCannotReachTheLeadReachesTheNext(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("found a lump in my breast")
+	w.out.dead[carPhone], w.out.dead[annsPhone] = true, true
+	w.at = row.DueAt.Add(-59 * time.Minute)
+	w.deliver()
+	w.deliver()
+	if r, page := w.row(row.ID), w.out.text[beasPhone]; r.PagedTo != "Bea" || !strings.Contains(page, "a promise (soon, by ") {
+		t.Errorf("%s is paged, and Bea has %q", r.PagedTo, page)
 	}
 }
 

@@ -62,3 +62,48 @@ func TestAReceiptThatWasTakenInIsNotWrittenAgain(t *testing.T) {
 		}
 	}
 }
+
+// A page's last word is taken in once too; and one that came when the row was answered does
+// not move the ladder when the row is paged again.
+func TestAPageThatFailedFailsOnce(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		at := time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)
+		store := &writes{Store: newStore(t)}
+		phones := &carrier{text: map[string]string{}, dead: map[string]bool{}}
+		b, team := botOn(t, store, &at, map[string]bot.Outlet{"sms": {Sender: phones, Lease: time.Minute}})
+		for _, d := range [][2]string{{"Ann", annsPhone}, {"Bea", beasPhone}} {
+			team.Duty = append(team.Duty, bot.Duty{Name: d[0], Addresses: []bot.Address{{Channel: "sms", At: d[1]}}})
+		}
+		w := &ward{T: t, Bot: b, team: team, at: at, out: phones}
+		w.her = must[bot.Patient](w)(w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: herPhone, TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test"))
+		w.deliver()
+		row := w.writes("cant feel my legs")
+		w.deliver()
+		receipt := bot.DeliveryReceipt{Outgoing: phones.last(annsPhone), State: bot.OutUndelivered}
+		if answered {
+			w.answer(annsPhone, "ACK")
+		}
+		if err := b.DeliveryReceipt(t.Context(), receipt); err != nil {
+			t.Fatal(err)
+		}
+		settled, commits := store.settled.Load(), store.commits.Load()
+		again := func() {
+			if err := b.DeliveryReceipt(t.Context(), receipt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again()
+		if store.settled.Load() != settled || store.commits.Load() != commits {
+			t.Errorf("answered: %t: the same again made %d settlements, %d commits", answered, store.settled.Load()-settled, store.commits.Load()-commits)
+		}
+		if !answered {
+			continue
+		}
+		at = at.Add(31 * time.Minute)
+		w.deliver()
+		again()
+		if r := w.row(row.ID); r.AckedBy != "" || r.PagedTo != "Ann" {
+			t.Errorf("she is paged again, and the old failure gives %+v", r)
+		}
+	}
+}

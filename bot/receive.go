@@ -27,6 +27,7 @@ const maxText = 16 << 10
 // Receive takes in one message, from anybody. When it returns nil, the message
 // is stored, with its reading, its queue row and its reply; so too when the
 // same message had come before. [ErrInvalid]: it lacks an id or a sender.
+// [ErrNotFound]: it names a patient of another service.
 // Any other error: nothing was kept, hand it in again.
 func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 	ctx, span := b.span(ctx, "receive")
@@ -53,7 +54,12 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 		}
 	}
 	if in.Carer != "" {
-		return b.turn(ctx, in.Patient, "in:"+in.CarrierID, nil, func(t *turn) error { return t.receiveFromCarer(in) })
+		return b.turn(ctx, in.Patient, "in:"+in.CarrierID, nil, func(t *turn) error {
+			if !t.ofOurs() {
+				return ErrNotFound
+			}
+			return t.receiveFromCarer(in)
+		})
 	}
 	patient, read, others, err := b.whoWrote(ctx, in)
 	if err != nil {
@@ -61,6 +67,9 @@ func (b *Bot) Receive(ctx context.Context, in Inbound) (err error) {
 	}
 	stops := false
 	err = b.turnOn(ctx, patient, read, "in:"+in.CarrierID, func() Record { return b.stranger(patient, in.From) }, func(t *turn) error {
+		if in.Patient != "" && !t.ofOurs() {
+			return ErrNotFound
+		}
 		if len(in.Answers) > 0 {
 			t.receiveForm(in)
 		} else {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -271,22 +270,15 @@ func (t *turn) pageLead(row *Row, why string) {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: why + "; nobody is on the paging list: set `duty` in the settings"})
 		return
 	}
-	vars := t.bot.pageVars(row)
-	vars["by"] = t.bot.service.ByWords(row.DueAt, t.now, "")
-	var ways []string
-	for _, to := range lead.Addresses {
-		text, err := t.bot.content.Text("page.promise", "en-GB", to.Channel, vars)
-		if err != nil {
-			text = "Lookout: the promise of row " + row.Name() + " is about to be missed. See the desk."
-		}
-		out := t.outgoing(to, text, PriorityPage)
-		out.Row, out.TextID = row.ID, "page.promise"
-		t.change.Send = append(t.change.Send, out)
-		ways = append(ways, to.Channel)
-	}
+	ways := t.sendPage(row, lead, "page.promise", promiseUnworded(row))
 	if row.PagedTo == "" {
 		row.PagedTo = lead.Name
 	}
-	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "paged the lead, " + lead.Name + ", by " + strings.Join(ways, " and ") + ": " + why})
+	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "paged the lead, " + lead.Name + ", by " + ways + ": " + why})
 	t.kept(row, true)
+}
+
+// promiseUnworded says that a promise may be missed where the content has no words for it.
+func promiseUnworded(row *Row) string {
+	return "Lookout: the promise of row " + row.Name() + " is about to be missed. See the desk."
 }

@@ -50,39 +50,55 @@ func isRowName(word string) bool {
 }
 
 // meantAsName says whether a word that is no name of a row was meant as one: a slip of the
-// thumb must not give a nurse another row.
+// thumb must not give a nurse another row. Without a digit it is a word as any other, like
+// "thnx" or "hmmm".
 func meantAsName(word string) bool {
-	digits := strings.ContainsAny(word, "0123456789")
-	letters := strings.Trim(word, "0123456789") != ""
-	if len(word) == nameLength && letters && !strings.ContainsAny(word, "AEIOUY") {
-		return !timeLike.MatchString(word)
+	if !strings.ContainsAny(word, "0123456789") || timeLike.MatchString(word) {
+		return false
 	}
-	return digits && word[0] >= 'A' && word[0] <= 'Z' && len(word) >= nameLength-1 && len(word) <= nameLength+1
+	if len(word) == nameLength && strings.Trim(word, "0123456789") != "" && !strings.ContainsAny(word, "AEIOUY") {
+		return true
+	}
+	return word[0] >= 'A' && word[0] <= 'Z' && len(word) >= nameLength-1 && len(word) <= nameLength+1
 }
 
 // timeLike are an hour, a stretch of time and a day: "ACK, there by 10pm".
 var timeLike = regexp.MustCompile(`^\d+(PM|HRS?|ST|ND|RD|TH)$`)
 
-// rowNameIn gives the name of a row that words of a nurse hold, in capitals; "": none.
-func rowNameIn(words []string) string {
+// rowNameIn gives the name of a row that words of a nurse hold, in capitals; "": none. The
+// name of one of rows, those that wait, counts wherever it stands. Else the first word
+// counts, if it is the name of any row that is not long closed, or looks like a name and
+// has a digit. Whatever else she says is no name: a nurse who has answered has answered.
+func (b *Bot) rowNameIn(ctx context.Context, words []string, rows []Row) (string, error) {
 	called := len(words) > 0 && words[0] == "ROW"
 	if called {
 		words = words[1:]
 	}
-	for _, word := range words {
-		if isRowName(word) {
-			return word
+	if len(words) == 0 {
+		return "", nil
+	}
+	first := words[0]
+	if len(words) > 1 && isRowName(words[0]+words[1]) { // K7 RT
+		first += words[1]
+	}
+	for _, word := range append([]string{first}, words...) {
+		if slices.ContainsFunc(rows, func(r Row) bool { return r.Name() == word }) {
+			return word, nil
 		}
 	}
-	switch {
-	case len(words) == 0:
-		return ""
-	case len(words) > 1 && isRowName(words[0]+words[1]): // K7 RT
-		return words[0] + words[1]
-	case meantAsName(words[0]), called && len(words[0]) == nameLength:
-		return words[0]
+	for _, word := range []string{first, words[0]} {
+		if meantAsName(word) || called && len(word) == nameLength {
+			return word, nil
+		}
+		named, err := b.RowsNamed(ctx, word)
+		if err != nil {
+			return "", err
+		}
+		if len(named) > 0 {
+			return word, nil
+		}
 	}
-	return ""
+	return "", nil
 }
 
 // capitals are the words of a text, in capitals and without what stands between them.
@@ -90,22 +106,23 @@ func capitals(text string) []string {
 	return strings.FieldsFunc(strings.ToUpper(text), func(r rune) bool { return (r < 'A' || r > 'Z') && (r < '0' || r > '9') })
 }
 
-// readAnswer reads what a nurse answers to a page: ACK or PASS, and the name of the row
-// that she means, if she gives one. word is "" when it is no answer.
-func readAnswer(text string) (word, row string) {
+// readAnswer reads what a nurse answers to a page: ACK or PASS, and the words behind it.
+// word is "" when it is no answer.
+func readAnswer(text string) (word string, behind []string) {
 	words := capitals(text)
 	if len(words) == 0 {
-		return "", ""
+		return "", nil
 	}
 	for _, word := range []string{"ACK", "PASS"} {
 		switch rest, ok := strings.CutPrefix(words[0], word); {
 		case ok && rest == "":
-			return word, rowNameIn(words[1:])
+			return word, words[1:]
 		case ok && isRowName(rest): // ACKK7RT
-			return word, rest
+			words[0] = rest
+			return word, words
 		}
 	}
-	return "", ""
+	return "", nil
 }
 
 // mostNamed bounds how many rows one text names.

@@ -79,15 +79,21 @@ func TestActsOnAnotherTeamsPatientFindNobody(t *testing.T) {
 			_, err := other.Preview(ctx, bot.Saying{Patient: id, By: "eve@example.org", Words: "hello"})
 			return err
 		},
-		"link":         func() error { return other.SendLink(ctx, id, "eve@example.org") },
-		"sheet":        func() error { return other.SendSheet(ctx, id, "summary", "eve@example.org") },
-		"start":        func() error { return other.Start(ctx, id, "check-in", "api") },
-		"language":     func() error { return other.SetLanguage(ctx, id, "cy", "patient") },
-		"channel":      func() error { return other.SetChannel(ctx, id, "sms", "patient") },
-		"set wishes":   func() error { return other.SetWishes(ctx, id, bot.Wishes{}, "patient") },
-		"set dates":    func() error { return other.SetDates(ctx, id, bot.Dates{}, "desk") },
-		"add a carer":  func() error { _, err := other.AddCarer(ctx, id, bot.Carer{Name: "Tom"}); return err },
-		"end a carer":  func() error { return other.EndCarer(ctx, id, "c1", "eve@example.org") },
+		"link":        func() error { return other.SendLink(ctx, id, "eve@example.org") },
+		"sheet":       func() error { return other.SendSheet(ctx, id, "summary", "eve@example.org") },
+		"start":       func() error { return other.Start(ctx, id, "check-in", "api") },
+		"language":    func() error { return other.SetLanguage(ctx, id, "cy", "patient") },
+		"channel":     func() error { return other.SetChannel(ctx, id, "sms", "patient") },
+		"set wishes":  func() error { return other.SetWishes(ctx, id, bot.Wishes{}, "patient") },
+		"set dates":   func() error { return other.SetDates(ctx, id, bot.Dates{}, "desk") },
+		"add a carer": func() error { _, err := other.AddCarer(ctx, id, bot.Carer{Name: "Tom"}); return err },
+		"end a carer": func() error { return other.EndCarer(ctx, id, "c1", "eve@example.org") },
+		"receive": func() error {
+			return other.Receive(ctx, bot.Inbound{From: bot.Address{Channel: "chat", At: id}, Patient: id, Text: "a new lump", CarrierID: "C1"})
+		},
+		"receive a carer's": func() error {
+			return other.Receive(ctx, bot.Inbound{From: bot.Address{Channel: "chat", At: id}, Patient: id, Carer: "c1", Text: "she has a new lump", CarrierID: "C2"})
+		},
 		"keep a photo": func() error { _, err := other.KeepPhoto(ctx, id, "x", []byte("x"), "image/jpeg"); return err },
 	} {
 		if err := do(); !errors.Is(err, bot.ErrNotFound) {

@@ -62,12 +62,15 @@ func (b *Bot) turn(ctx context.Context, patient, key string, create func() Recor
 // service is not there.
 func (b *Bot) turnOfHers(ctx context.Context, patient string, decide func(*turn) error) error {
 	return b.turn(ctx, patient, "", nil, func(t *turn) error {
-		if t.rec.Patient.Service != b.service.ID {
+		if !t.ofOurs() {
 			return ErrNotFound
 		}
 		return decide(t)
 	})
 }
+
+// ofOurs says whether it is the turn of somebody of this service.
+func (t *turn) ofOurs() bool { return t.rec.Patient.Service == t.bot.service.ID }
 
 // turnOn is a turn that begins on a record as it was just read; nil: it loads her.
 func (b *Bot) turnOn(ctx context.Context, patient string, read *Record, key string, create func() Record, decide func(*turn) error) (err error) {
