@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -198,6 +199,8 @@ type recorder struct {
 	in       []bot.Inbound
 	receipts []bot.DeliveryReceipt
 	fail     error
+	unsure   func(key string) (bool, error) // nil: nothing was taken in before
+	asked    int
 }
 
 func (r *recorder) Receive(_ context.Context, in bot.Inbound) error {
@@ -214,7 +217,13 @@ func (r *recorder) DeliveryReceipt(_ context.Context, x bot.DeliveryReceipt) err
 	return r.fail
 }
 
-func (r *recorder) Seen(context.Context, string) (bool, error) { return false, nil }
+func (r *recorder) Seen(_ context.Context, key string) (bool, error) {
+	r.asked++
+	if r.unsure == nil {
+		return false, nil
+	}
+	return r.unsure(key)
+}
 
 // What never reached us is taken in as it was written, the oldest first, though Twilio
 // lists the newest first: of STOP and START the last one is what she wants.
@@ -232,6 +241,32 @@ func TestTheSweepTakesInTheOldestFirst(t *testing.T) {
 		if r.in[i].Text != words {
 			t.Errorf("number %d is %q, want %q", i+1, r.in[i].Text, words)
 		}
+	}
+}
+
+// A part of the store that does not answer keeps nobody else's messages back, and does not
+// turn the order of her own; a sweep does not wait for it without end.
+func TestTheSweepGoesOnWhereTheStoreAnswers(t *testing.T) {
+	client, twilio := sender(t)
+	dead := map[string]bool{"in:" + twilio.Lose(her, our, "STOP"): true}
+	twilio.Lose("+447700900124", our, "found a lump")
+	twilio.Lose(her, our, "START")
+	r := &recorder{unsure: func(key string) (bool, error) {
+		if dead[key] {
+			return false, bot.ErrUnavailable
+		}
+		return false, nil
+	}}
+	n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour))
+	if n != 1 || !errors.Is(err, bot.ErrUnavailable) || len(r.in) != 1 || r.in[0].Text != "found a lump" {
+		t.Errorf("%d taken in, %v: %+v; want what the other wrote, and that hers is not", n, err, r.in)
+	}
+	for i := range 2 * maxUnanswered {
+		twilio.Lose(fmt.Sprintf("+447700900%d", 200+i), our, "hello")
+	}
+	r = &recorder{unsure: func(string) (bool, error) { return false, bot.ErrUnavailable }}
+	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour)); n != 0 || !errors.Is(err, bot.ErrUnavailable) || r.asked != maxUnanswered {
+		t.Errorf("%d taken in, %v, asked %d times; want %d", n, err, r.asked, maxUnanswered)
 	}
 }
 
