@@ -340,8 +340,12 @@ func countsForNothing(t *testing.T, url string, replicas []*storetest.Redis) {
 	}
 	unsure("a change", s.Commit(ctx, note("a-p2", "k2")))
 	unsure("the change again", s.Commit(ctx, note("a-p2", "k2")))
-	_, err := s.Seen(ctx, "k2")
-	unsure("whether the key was used", err)
+	seen, err := s.Seen(ctx, "k2")
+	if s.servers.single != nil {
+		unsure("whether the key was used", err)
+	} else if seen { // on a Cluster it may have come no further than its claim
+		t.Error("the key is told as used, and no replica knows of it")
+	}
 	for _, r := range replicas {
 		r.Signal(goOnSignal)
 	}
@@ -358,6 +362,61 @@ func countsForNothing(t *testing.T, url string, replicas []*storetest.Redis) {
 	claimed, err := s.ClaimOutgoing(ctx, "sms", t0.Add(2*time.Minute), time.Minute, 10)
 	if err != nil || len(claimed) != 1 || !claimed[0].Unsettled {
 		t.Errorf("claimed again: %+v, %v; want it as one that may have gone", claimed, err)
+	}
+}
+
+// From Redis 7.2 on, WAIT is for what its connection has written and nothing else: whatever
+// waits writes something, if it only reads or finds nothing to change.
+func TestWhatWaitsWrites(t *testing.T) {
+	t.Parallel()
+	w := storetest.StartWatched(t, 1, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10")
+	s := openAt(t, w.URL, Options{Copies: 1})
+	ctx, c := t.Context(), client(t, w.Servers[0].Addr)
+	if err := s.Commit(ctx, note("a-p1", "k1")); err != nil {
+		t.Fatal(err)
+	}
+	marks := func() int64 {
+		t.Helper()
+		stats, err := c.Info(ctx, "commandstats").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, calls, _ := strings.Cut(stats, "cmdstat_set:calls=")
+		calls, _, _ = strings.Cut(calls, ",")
+		return atoi(calls)
+	}
+	done := s.keys.done("a-p1")
+	for what, wait := range map[string]func() error{
+		"a sure read":             func() error { return s.servers.sure(ctx, plain("hget", done, "k1")) },
+		"a claim that is another": func() error { return s.servers.write(ctx, plain("hsetnx", s.keys.claims("k1"), "k1", "1 a-p2")) },
+		"a bar that is too late":  func() error { return s.servers.write(ctx, scriptBar.call([]string{done}, "k1", 1)) },
+		"whether it was done": func() error {
+			if seen, err := s.Seen(ctx, "k1"); err != nil || !seen {
+				return fmt.Errorf("seen: %v, %w", seen, err)
+			}
+			return nil
+		},
+		"the change again": func() error {
+			if err := s.Commit(ctx, note("a-p1", "k1")); !errors.Is(err, bot.ErrDuplicate) {
+				return fmt.Errorf("%w, want ErrDuplicate", err)
+			}
+			return nil
+		},
+	} {
+		before := marks()
+		if err := wait(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if marks() == before {
+			t.Errorf("%s waits for nothing: it has written nothing", what)
+		}
+	}
+	before := marks()
+	if seen, err := s.Seen(ctx, "k9"); err != nil || seen {
+		t.Errorf("a key that was not used: %v, %v", seen, err)
+	}
+	if marks() != before {
+		t.Error("a key that was not used is waited for")
 	}
 }
 

@@ -110,6 +110,9 @@ func (k keys) counters(s slot) string { return k.in(s, "n") }
 // leavings: hash; "PATIENT@VERSION" → JSON of what must still be taken out of other slots (type leavings).
 func (k keys) leavings(s slot) string { return k.in(s, "leavings") }
 
+// markBeside: string "1", beside any key; written for the sake of being written, before replicas are waited for (await).
+func markBeside(key string) string { return key[:strings.Index(key, "}:")+1] + ":mark" }
+
 // Found by something that is not a patient's id, each in the slot of that.
 
 // at: hash; patient → "PLACE VERSION": who came to have the address (as it is looked up, blindAt), in which order, and by her which version.

@@ -118,24 +118,52 @@ func (s *servers) batch(ctx context.Context, node *redis.Client, writes bool, co
 		c.done, c.few = redis.NewCmd(ctx, c.args...), nil
 		_ = pipe.Process(ctx, c.done) // it only queues
 	}
-	var waited *redis.Cmd
-	if writes && s.copies > 0 {
-		// On the same connection: WAIT counts only what that connection wrote.
-		waited = redis.NewCmd(ctx, "wait", s.copies, (ioTimeout / 2).Milliseconds())
-		_ = pipe.Process(ctx, waited)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its own fault
-	if waited == nil {
+	if !writes || s.copies == 0 {
+		_, _ = pipe.Exec(ctx) // each command has its own fault
 		return
 	}
-	n, err := waited.Int()
-	switch {
-	case err != nil:
-		err = unavailable(err)
-	case n < s.copies:
-		err = fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
+	last := commands[len(commands)-1]
+	wait := s.await(ctx, pipe, last.key, len(commands) > 1 && commands[len(commands)-2].args[0] == "asking")
+	_, _ = pipe.Exec(ctx)
+	few := wait()
+	if few != nil && last.err() != nil && notDone(last.err()) { // its slot is elsewhere by now, those of others may be here
+		for _, c := range commands {
+			if c.key != "" && c.err() == nil {
+				pipe = node.Pipeline()
+				wait = s.await(ctx, pipe, c.key, false)
+				_, _ = pipe.Exec(ctx)
+				few = wait()
+				break
+			}
+		}
 	}
 	for _, c := range commands {
-		c.few = err
+		c.few = few
+	}
+}
+
+// await queues the wait for the replicas, and gives what came of it. WAIT is for all that
+// the server was told, by anybody, before the last write of the same connection. A read is
+// none, nor a script that finds nothing to change: up to Redis 7.0 they counted, from 7.2 on
+// and in Valkey they do not, and WAIT would answer at once. So a mark is written before it,
+// beside a key that is on the server.
+func (s *servers) await(ctx context.Context, pipe redis.Pipeliner, key string, asking bool) func() error {
+	if asking {
+		_ = pipe.Process(ctx, redis.NewCmd(ctx, "asking"))
+	}
+	marked, waited := redis.NewCmd(ctx, "set", markBeside(key), "1"), redis.NewCmd(ctx, "wait", s.copies, (ioTimeout/2).Milliseconds())
+	_, _ = pipe.Process(ctx, marked), pipe.Process(ctx, waited)
+	return func() error {
+		if err := marked.Err(); err != nil {
+			return unavailable(err)
+		}
+		n, err := waited.Int()
+		switch {
+		case err != nil:
+			return unavailable(err)
+		case n < s.copies:
+			return fmt.Errorf("%w: redis store: the change is on %d of %d replicas that must have it: whether it stays is unknown", bot.ErrUnavailable, n, s.copies)
+		}
+		return nil
 	}
 }

@@ -278,7 +278,8 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]bot.Due, e
 	return out, nil
 }
 
-// Seen says whether a change with this key was committed.
+// Seen says whether a change with this key was committed. That it was is said only of what
+// no fail-over loses; a change whose key was not used finds out by itself.
 func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -286,7 +287,7 @@ func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
 	}
 	defer leave()
 	claim := plain("hget", s.keys.claims(key), key)
-	if err := s.servers.sure(ctx, claim); err != nil {
+	if err := s.servers.read(ctx, claim); err != nil {
 		return false, err
 	}
 	held, err := claim.done.Text()
@@ -295,7 +296,13 @@ func (s *Store) Seen(ctx context.Context, key string) (bool, error) {
 	}
 	_, owner, _ := strings.Cut(held, " ")
 	done := plain("hget", s.keys.done(owner), key)
-	if err := s.servers.sure(ctx, done); err != nil {
+	if err := s.servers.read(ctx, done); err != nil {
+		return false, err
+	}
+	if is, _ := done.done.Text(); is != "done" || s.servers.copies == 0 {
+		return is == "done", nil
+	}
+	if err := s.servers.sure(ctx, claim, done); err != nil {
 		return false, err
 	}
 	is, _ := done.done.Text()

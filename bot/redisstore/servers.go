@@ -251,7 +251,7 @@ func (s *servers) sure(ctx context.Context, commands ...*command) error {
 	if s.copies == 0 {
 		return s.read(ctx, commands...)
 	}
-	return s.write(ctx, commands...) // WAIT is for all that the server was told before it, by anybody
+	return s.write(ctx, commands...) // what is waited for is all that the server was told before, by anybody (await)
 }
 
 // write runs commands that change something. bot.ErrUnavailable may mean that
