@@ -85,6 +85,9 @@ type Config struct {
 	Random io.Reader
 	// Tracer takes the spans of what is done; nil: there are none, and none cost anything.
 	Tracer trace.Tracer
+	// Ephemeral says that the store ends with this process: the content is not kept in it for
+	// a later one, whose talks would go on.
+	Ephemeral bool
 	// Took is told each way that a talk goes, as flows.Program.Ways lists them; nil: nobody asks.
 	Took func(way string)
 }
@@ -151,8 +154,10 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 	if err := halfRestored(ctx, b.store, b.now()); err != nil {
 		return nil, err
 	}
-	if err := b.keepPack(ctx); err != nil {
-		return nil, fmt.Errorf("keep the content: %w", err)
+	if !c.Ephemeral {
+		if err := b.keepPack(ctx); err != nil {
+			return nil, fmt.Errorf("keep the content: %w", err)
+		}
 	}
 	var err error
 	if b.idKey, err = b.key(ctx, "stranger-ids"); err != nil {

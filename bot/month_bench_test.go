@@ -72,7 +72,7 @@ func month(b *testing.B, people int) (wakes int64, cpuEach float64) {
 	}
 	store := memory.New(func(bot.Change) {}) // it forgets what is past
 	carrier := &takes{}
-	lookout, err := bot.New(ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return now },
+	lookout, err := bot.New(ctx, bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return now },
 		Outlets: map[string]bot.Outlet{smsChannel: {Sender: carrier, Lease: time.Hour}}})
 	if err != nil {
 		b.Fatal(err)

@@ -46,6 +46,18 @@ func otherPack(t *testing.T, changes map[string]*strings.Replacer) *content.Pack
 	return pack
 }
 
+// keepsPacks has the world's store keep the shipped content, as a process that serves does.
+func (w *world) keepsPacks() {
+	w.t.Helper()
+	pack, err := content.Shipped()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := bot.New(w.t.Context(), bot.Config{Store: w.Store, Content: pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return w.Now }}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // A talk in progress finishes on the content that it began with, whatever is
 // deployed meanwhile: its steps, its words and its reading of her answers. The
 // next talk begins on the new content.
@@ -60,6 +72,7 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Duty: duty, Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
+	w.keepsPacks()
 	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
 		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
 	if err != nil {
@@ -115,6 +128,7 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 func TestPacksShareTheirPieces(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
+	w.keepsPacks()
 	pieces := func() map[string][]byte {
 		t.Helper()
 		all, err := w.Store.Values(t.Context(), "packs", w.Now)
@@ -156,6 +170,7 @@ func (s *forgetful) Value(ctx context.Context, drawer, key string, now time.Time
 func TestATalkOutlastsAStoreThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
+	w.keepsPacks()
 	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
 		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
 	if err != nil {

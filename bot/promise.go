@@ -61,9 +61,10 @@ func (t *turn) promiseKept(row *Row) {
 // unheard says whether the promise of a row can still be missed.
 func unheard(row *Row) bool { return row != nil && row.State != Closed && !row.Spoke }
 
-// wakeUntaken pages for an urgent row that nobody has taken.
+// wakeUntaken pages for an urgent row that nobody has taken. What somebody has put off waits
+// for its time; its promise is guarded all the same.
 func (t *turn) wakeUntaken(row *Row) {
-	if unheard(row) && row.State != Claimed && !t.paging(row) {
+	if unheard(row) && row.State == Open && !t.paging(row) {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "urgent, and nobody has taken it"})
 		t.page(row, 0)
 	}

@@ -76,7 +76,7 @@ func BenchmarkRelease(b *testing.B) {
 		for day := time.Monday; day <= time.Friday; day++ {
 			team.Hours.Week[day] = []bot.Spell{{From: 540, To: 1020}}
 		}
-		lookout, err := bot.New(ctx, bot.Config{Store: store, Content: pack, Service: team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return now }})
+		lookout, err := bot.New(ctx, bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return now }})
 		if err != nil {
 			b.Fatal(err)
 		}

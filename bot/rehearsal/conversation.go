@@ -69,7 +69,7 @@ func NewWorld(ctx context.Context, pack *content.Pack, store bot.Store, in Setti
 	for day := time.Monday; day <= time.Friday; day++ {
 		w.Team.Hours.Week[day] = []bot.Spell{{From: 9 * 60, To: 17 * 60}}
 	}
-	w.Bot, err = bot.New(ctx, bot.Config{Store: store, Content: pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+	w.Bot, err = bot.New(ctx, bot.Config{Ephemeral: true, Store: store, Content: pack, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
 		Now: func() time.Time { return w.Now }, Took: func(way string) {
 			if w.took != nil {
 				w.took(way)

@@ -58,7 +58,7 @@ func newMachine(t *rapid.T, c Config) *machine {
 	day, _ := time.ParseInLocation(time.DateOnly, edge, service.Location)
 	m.now = day.Add(time.Duration(rapid.IntRange(0, 72*60).Draw(t, "minute")) * time.Minute)
 	var err error
-	m.bot, err = bot.New(m.ctx, bot.Config{Store: m.store, Content: c.Pack, Service: m.team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return m.now },
+	m.bot, err = bot.New(m.ctx, bot.Config{Ephemeral: true, Store: m.store, Content: c.Pack, Service: m.team, PublicURL: "https://lookout.example.nhs.uk", Now: func() time.Time { return m.now },
 		Outlets: map[string]bot.Outlet{channel: {Sender: m, Lease: time.Minute, JoinUpTo: 300}, chatChannel: {Sender: m, Lease: time.Minute, Forms: true}}})
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func newWorld(ctx context.Context, c Config) (*world, error) {
 	var seed [32]byte
 	binary.LittleEndian.PutUint64(seed[:], c.Seed)
 	var err error
-	w.bot, err = bot.New(ctx, bot.Config{Store: w.store, Content: c.Pack, Service: c.Service, PublicURL: "https://lookout.example.nhs.uk",
+	w.bot, err = bot.New(ctx, bot.Config{Ephemeral: true, Store: w.store, Content: c.Pack, Service: c.Service, PublicURL: "https://lookout.example.nhs.uk",
 		Now: func() time.Time { return w.now }, Random: rand.NewChaCha8(seed),
 		Outlets: map[string]bot.Outlet{channel: {Sender: w, Lease: time.Minute, JoinUpTo: 300}}})
 	if err != nil {

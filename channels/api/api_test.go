@@ -62,7 +62,7 @@ func serve(t testing.TB) http.Handler {
 	for i := range team.Hours.Week {
 		team.Hours.Week[i] = []bot.Spell{{From: 540, To: 1020}}
 	}
-	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }})
+	b, err := bot.New(t.Context(), bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: func() time.Time { return time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC) }})
 	if err != nil {
 		t.Fatal(err)
 	}

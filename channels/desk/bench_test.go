@@ -37,7 +37,7 @@ func BenchmarkQueuePage(b *testing.B) {
 	now := func() time.Time { return at }
 	team := &bot.Service{ID: "anytown", Name: "Anytown", Nation: "england-and-wales", Location: time.UTC, Promise: bot.DefaultPromise, PageEvery: time.Minute, Lease: 30 * time.Minute}
 	team.Hours.Location = time.UTC
-	lookout, err := bot.New(b.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
+	lookout, err := bot.New(b.Context(), bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func newOffice(t *testing.T) *office {
 	}
 	c := &clock{time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)}
 	now := c.now
-	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
+	b, err := bot.New(t.Context(), bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, PublicURL: "http://x", Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

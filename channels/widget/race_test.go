@@ -42,7 +42,7 @@ func TestChatAtOnce(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)
 	now := func() time.Time { return at }
-	b, err := bot.New(t.Context(), bot.Config{Store: store, Content: pack, Service: team, Now: now, Outlets: map[string]bot.Outlet{Channel: {Sender: Sender{}, Lease: time.Minute, Forms: true}}})
+	b, err := bot.New(t.Context(), bot.Config{Ephemeral: true, Store: store, Content: pack, Service: team, Now: now, Outlets: map[string]bot.Outlet{Channel: {Sender: Sender{}, Lease: time.Minute, Forms: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
