@@ -426,6 +426,25 @@ func TestAPromisePassedOnReachesTheNext(t *testing.T) {
 	}
 }
 
+// Nobody is paged for an urgent row as long as a nurse has put it off; then the first of the
+// list is.
+func TestARowThatIsPutOffIsPagedForWhenItComesBack(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("my calf is swollen hot and painful")
+	back := row.DueAt.Add(-2 * time.Hour)
+	must[bot.Row](w)(w.PutOff(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org"}, back, "after clinic"))
+	w.deliver()
+	for w.at = w.at.Add(w.team.Promise.Untaken); w.at.Before(back); w.at = w.at.Add(20 * time.Minute) {
+		if to := w.deliver(); to != "" {
+			t.Errorf("at %s %q are paged", w.at.Format("15:04"), to)
+		}
+	}
+	w.at = back
+	if to := w.deliver(); row.Level != triage.Urgent || to != annsPhone {
+		t.Errorf("%s: it is back, and %q are paged", row.Level, to)
+	}
+}
+
 // Whoever is on call is paged for a promise of a row below urgent when the lead cannot be
 // reached, and the next when she cannot either.
 func TestAPromiseThatCannotReachTheLeadReachesTheNext(t *testing.T) {

@@ -61,10 +61,14 @@ func (t *turn) promiseKept(row *Row) {
 // unheard says whether the promise of a row can still be missed.
 func unheard(row *Row) bool { return row != nil && row.State != Closed && !row.Spoke }
 
-// wakeUntaken pages for an urgent row that nobody has taken. What somebody has put off waits
-// for its time; its promise is guarded all the same.
+// wakeUntaken pages for an urgent row that nobody has taken. One that is put off is in a
+// nurse's hands until it comes back.
 func (t *turn) wakeUntaken(row *Row) {
-	if unheard(row) && row.State == Open && !t.paging(row) {
+	if unheard(row) && row.State == Snoozed {
+		t.wake(Wake{Key: stepUntaken + row.ID, Kind: WakeUntaken, At: row.WakeAt, Ref: row.ID})
+		return
+	}
+	if unheard(row) && row.State != Claimed && !t.paging(row) {
 		t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "urgent, and nobody has taken it"})
 		t.page(row, 0)
 	}
