@@ -171,9 +171,6 @@ func (b *Bot) Start(ctx context.Context, patient, flow, by string) error {
 	if !b.content.Program().Has(flow) {
 		return &FieldError{"flow", "is not a flow of this service's content"}
 	}
-	if _, err := b.load(ctx, patient); err != nil {
-		return err
-	}
 	return b.turnOfHers(ctx, patient, func(t *turn) error {
 		if s := t.rec.Patient.Status; s != Active && s != Invited && s != Paused {
 			return fmt.Errorf("%w: she is %s; nothing is asked of her", ErrRefused, s)

@@ -93,6 +93,12 @@ func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 		return pack, nil
 	}
 	loaded, err, _ := b.loading.Do(digest, func() (any, error) {
+		b.packsMu.Lock()
+		pack, ok := b.packs[digest]
+		b.packsMu.Unlock()
+		if ok { // it came while this one was on its way
+			return pack, nil
+		}
 		// Whoever asks first may give up, and the others wait for it.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), packWait)
 		defer cancel()
@@ -100,8 +106,7 @@ func (b *Bot) pack(ctx context.Context, digest string) (*content.Pack, error) {
 		if err != nil {
 			return nil, err
 		}
-		pack, err := content.OpenKept(archive)
-		if err != nil {
+		if pack, err = content.OpenKept(archive); err != nil {
 			return nil, err
 		}
 		b.packsMu.Lock()

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -58,6 +60,24 @@ func (w *world) keepsPacks() {
 	}
 }
 
+// inCheckIn has Mary asked the first question of her check-in, on the content that the
+// store keeps, and gives her id.
+func (w *world) inCheckIn() string {
+	w.t.Helper()
+	w.keepsPacks()
+	p, err := w.Enrol(w.t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
+		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.People = []rehearsal.Person{{ID: p.ID, Name: "Mary", Phone: "+447700900123"}}
+	if err := w.Start(w.t.Context(), p.ID, "check-in", "Ann"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.happened()
+	return p.ID
+}
+
 // A talk in progress finishes on the content that it began with, whatever is
 // deployed meanwhile: its steps, its words and its reading of her answers. The
 // next talk begins on the new content.
@@ -72,17 +92,7 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Duty: duty, Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, zone)})
-	w.keepsPacks()
-	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
-		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.People = []rehearsal.Person{{ID: p.ID, Name: "Mary", Phone: "+447700900123"}}
-	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
-		t.Fatal(err)
-	}
-	w.happened()
+	mary := w.inCheckIn()
 
 	// The new content leads from the first question to another step, in other words,
 	// and has no step that the open talk stands on.
@@ -113,7 +123,7 @@ func TestATalkFinishesOnItsPack(t *testing.T) {
 		}
 	}
 	said("the end of the talk", "That is all for now", "NEW WORDS")
-	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
+	if err := w.Start(t.Context(), mary, "check-in", "Ann"); err != nil {
 		t.Fatal(err)
 	}
 	w.happened()
@@ -155,14 +165,48 @@ func TestPacksShareTheirPieces(t *testing.T) {
 // forgetful is a store that does not give its packs while it is down.
 type forgetful struct {
 	bot.Store
-	down bool
+	down  bool
+	reads atomic.Int64 // of pieces
 }
 
 func (s *forgetful) Value(ctx context.Context, drawer, key string, now time.Time) ([]byte, error) {
 	if s.down && strings.HasPrefix(drawer, "packs") {
 		return nil, fmt.Errorf("%w: it is down", bot.ErrUnavailable)
 	}
+	if drawer == "packs" {
+		s.reads.Add(1)
+	}
 	return s.Store.Value(ctx, drawer, key, now)
+}
+
+// However many talks on an old pack go on at once, it is read once.
+func TestAKeptPackIsReadOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
+	mary := w.inCheckIn()
+	store := &forgetful{Store: w.Store}
+	changed := otherPack(t, map[string]*strings.Replacer{"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness")})
+	deployed, err := bot.New(t.Context(), bot.Config{Ephemeral: true, Store: store, Content: changed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+		Now: func() time.Time { return w.Now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			if _, err := deployed.Case(t.Context(), mary); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	pieces, err := w.Store.Values(t.Context(), "packs", w.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := store.reads.Load(); n != int64(len(pieces)) {
+		t.Errorf("%d pieces were read %d times", len(pieces), n)
+	}
 }
 
 // While the store does not give the content on which her talk began, her answer is not
@@ -170,23 +214,15 @@ func (s *forgetful) Value(ctx context.Context, drawer, key string, now time.Time
 func TestATalkOutlastsAStoreThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, rehearsal.Setting{Nation: "england-and-wales", Begin: time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)})
-	w.keepsPacks()
-	p, err := w.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: "+447700900123",
-		TreatmentEnded: "2026-11-04", ConsentSMS: true}, "Ann")
+	w.inCheckIn()
+	store := &forgetful{Store: w.Store}
+	changed := otherPack(t, map[string]*strings.Replacer{"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness")})
+	deployed, err := bot.New(t.Context(), bot.Config{Store: store, Content: changed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
+		Now: func() time.Time { return w.Now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.People = []rehearsal.Person{{ID: p.ID, Name: "Mary", Phone: "+447700900123"}}
-	if err := w.Start(t.Context(), p.ID, "check-in", "Ann"); err != nil {
-		t.Fatal(err)
-	}
-	w.happened()
-	store := &forgetful{Store: w.Store}
-	changed := otherPack(t, map[string]*strings.Replacer{"texts/check-in.yaml": strings.NewReplacer("Any pain, cough, breathlessness", "NEW WORDS: any pain, cough, breathlessness")})
-	if w.Bot, err = bot.New(t.Context(), bot.Config{Store: store, Content: changed, Service: w.Team, PublicURL: "https://lookout.example.nhs.uk",
-		Now: func() time.Time { return w.Now }, Outlets: map[string]bot.Outlet{smsChannel: {Sender: w, Lease: time.Minute}}}); err != nil {
-		t.Fatal(err)
-	}
+	w.Bot = deployed
 	store.down = true
 	if err := w.Writes(t.Context(), "her", "no"); !errors.Is(err, bot.ErrUnavailable) {
 		t.Errorf("while the store is down her answer is taken: %v", err)

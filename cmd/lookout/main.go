@@ -53,10 +53,10 @@ func version() string {
 	for _, s := range info.Settings {
 		of[s.Key] = s.Value
 	}
-	out := "lookout " + info.Main.Version
+	out := "lookout " + info.Main.Version + ", of an unknown commit"
 	if commit := of["vcs.revision"]; commit != "" {
 		day, _, _ := strings.Cut(of["vcs.time"], "T")
-		out += ", commit " + commit + " of " + day
+		out = "lookout " + info.Main.Version + ", commit " + commit + " of " + day
 	}
 	if of["vcs.modified"] == "true" {
 		out += ", with changes"
