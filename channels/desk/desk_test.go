@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -249,6 +250,30 @@ func TestTwoNursesTakeOneRow(t *testing.T) {
 	loser := o.browser(map[string]string{"ann@example.org": "bea@example.org", "bea@example.org": "ann@example.org"}[row.ClaimedBy])
 	if status, page := o.post(loser, "/desk/rows/"+o.row+"/note", url.Values{"text": {"my long careful note"}}); status != 409 || !strings.Contains(page, "my long careful note") {
 		t.Errorf("%d: the note of the one who does not hold the row was lost", status)
+	}
+}
+
+// Whoever has many IPv6 addresses of one subscriber's is one visitor, and keeps nobody
+// else from signing in.
+func TestTriesToSignInAreCountedBySubscriber(t *testing.T) {
+	o := newOffice(t)
+	try := func(from, email string) int {
+		r := httptest.NewRequest("POST", o.url+"/desk/sign-in", strings.NewReader(url.Values{"email": {email}, "password": {"no"}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		o.handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	last := 0
+	for n := range 31 {
+		last = try(fmt.Sprintf("[2001:db8:1:2::%x]:4711", n+1), fmt.Sprintf("nobody%d@example.org", n))
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the 31st try from as many addresses of one /64: %d, want 429", last)
+	}
+	if got := try("[2001:db8:1:3::1]:4711", "nobody@example.org"); got != http.StatusUnauthorized {
+		t.Errorf("from another /64: %d, want 401", got)
 	}
 }
 
