@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"lookout/content"
 )
 
@@ -18,6 +20,9 @@ import (
 // and on a slow disk would be given up for dead. Pieces go by their digest, so packs
 // that differ in a few words share nearly all of them.
 const packPiece = 1 << 20
+
+// packAtOnce is how many pieces are written at the same time.
+const packAtOnce = 8
 
 // packWait is how long a pack may take to come out of the store: tens of megabytes.
 const packWait = time.Minute
@@ -44,13 +49,16 @@ func (b *Bot) keepPack(ctx context.Context) error {
 		return err
 	}
 	var of keptPack
+	some, putting := errgroup.WithContext(ctx) // a file takes in one commit what comes together
+	some.SetLimit(packAtOnce)
 	for piece := range slices.Chunk(archive, packPiece) {
 		sum := sha256.Sum256(piece)
 		key := hex.EncodeToString(sum[:])
 		of.Pieces = append(of.Pieces, key)
-		if err := b.store.PutValue(ctx, drawerPacks, key, piece, time.Time{}); err != nil {
-			return err
-		}
+		some.Go(func() error { return b.store.PutValue(putting, drawerPacks, key, piece, time.Time{}) })
+	}
+	if err := some.Wait(); err != nil {
+		return err
 	}
 	mark, err := json.Marshal(of)
 	if err != nil {

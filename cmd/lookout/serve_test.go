@@ -4,18 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"lookout/bot"
+	"lookout/bot/sqlitestore"
 	"lookout/bot/storetest"
 	"lookout/channels/sms/standin"
 	"lookout/content"
@@ -59,6 +64,29 @@ func onEachStore(t *testing.T, test func(*testing.T, *world)) {
 	t.Run("Redis", func(t *testing.T) { test(t, newWorldOn(t, "redis://"+storetest.StartRedis(t).Addr)) })
 }
 
+// withPack is a fresh file that keeps the shipped content already: it is large, and every
+// world would write it anew.
+var withPack = sync.OnceValues(func() (file []byte, err error) {
+	folder, err := os.MkdirTemp("", "lookout-test")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "lookout.db")
+	store, err := sqlitestore.Open(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	pack, err := content.Shipped()
+	if err == nil {
+		_, err = bot.New(context.Background(), bot.Config{Store: store, Content: pack, Service: &bot.Service{ID: "anytown", Location: time.UTC}})
+	}
+	if err := errors.Join(err, store.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	t.Helper()
 	w := &world{T: t, carrier: standin.New("AC00000000000000000000000000000001", "secret"), log: &bytes.Buffer{},
@@ -82,6 +110,17 @@ func newWorldOn(t *testing.T, store string, changes ...func(*settings)) *world {
 	s.defaults()
 	if err := s.check(); err != nil {
 		t.Fatal(err)
+	}
+	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok && s.KeysetFile == "" {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			file, err := withPack()
+			if err == nil {
+				err = os.WriteFile(path, file, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	pack, err := content.Shipped()
 	if err != nil {

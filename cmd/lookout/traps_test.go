@@ -41,7 +41,7 @@ func TestTrapStopWithOtherWords(t *testing.T) {
 	w := newWorld(t)
 	id := w.enrol("Mary", mary)
 	w.reply(mary, "should i stop the tablets?")
-	w.expect(mary, 0, "Your nurse will contact you")
+	w.expect(mary, 0, "A nurse will read this")
 	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "active" {
 		t.Errorf("a question about her tablets made her %v", got)
 	}
