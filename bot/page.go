@@ -248,6 +248,10 @@ func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 	}
 	return b.turn(ctx, out.Patient, "page-failed:"+out.ID, nil, func(t *turn) error {
 		row := t.rowByID(out.Row)
+		if row != nil && row.State == Claimed && out.TextID == "page.promise" && unheard(row) && !open {
+			t.pageBehind(row, duty, why)
+			return nil
+		}
 		if row == nil || row.State == Closed || row.State == Claimed || row.AckedBy != "" {
 			// Committed all the same: should the row be paged again, this failure, which
 			// the sweep hands in for two days, says nothing of that page.
@@ -258,12 +262,31 @@ func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 			t.page(row, 0) // the lead cannot be reached: whoever is on call can
 			return nil
 		}
-		if open || row.PagedTo != duty.Name || len(b.service.Duty) == 1 {
-			return nil // the ladder has moved on, or would come to her again: its own clock is soon enough
+		// Behind the last of the list its own clock is soon enough: where no page leaves at
+		// all, the ladder would go round and round as fast as the carrier says no.
+		if next := b.stepAfter(ctx, duty); !open && row.PagedTo == duty.Name && next < len(t.ladder()) {
+			t.page(row, next)
 		}
-		t.page(row, b.stepAfter(ctx, duty))
 		return nil
 	})
+}
+
+// pageBehind pages the next of the list behind somebody whose page for a missed promise was
+// not delivered, though a nurse has the row: nobody has spoken with her, and somebody else
+// than that nurse is to know. Once round, and no further.
+func (t *turn) pageBehind(row *Row, duty Duty, why string) {
+	ladder := t.ladder()
+	failed := Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + duty.Name + " was not delivered: " + why}
+	lead, _ := t.bot.service.LeadOn()
+	next := ladder[t.bot.stepAfter(t.ctx, duty)%len(ladder)]
+	if next.Name == lead.Name || next.Name == duty.Name {
+		failed.Why += "; nobody else is left to page"
+		t.entry(failed)
+		return
+	}
+	t.entry(failed)
+	ways := t.sendPage(row, next, "page.promise", promiseUnworded(row))
+	t.entry(Entry{Kind: EntryPage, Ref: row.ID, Why: "paged " + next.Name + ", by " + ways + ": " + row.ClaimedBy + " has it, and has not spoken with her"})
 }
 
 // otherWay says whether a page that went with this one to another address of the
@@ -308,7 +331,8 @@ func (b *Bot) wanted(ctx context.Context, out Outgoing, now time.Time) (bool, er
 	}
 	if out.TextID == "page.promise" {
 		duty, _ := b.onDuty(out.To)
-		if lead, _ := b.service.LeadOn(); !unheard(&row) || duty.Name == lead.Name {
+		missed := row.State == Claimed && !row.DueAt.After(now) // whoever is paged then stands in for the lead
+		if lead, _ := b.service.LeadOn(); !unheard(&row) || duty.Name == lead.Name || missed {
 			return unheard(&row), nil
 		}
 	}

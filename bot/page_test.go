@@ -18,17 +18,18 @@ import (
 
 // carrier notes what leaves, by "channel address", and refuses what a test says.
 type carrier struct {
-	mu   sync.Mutex
-	sent []string
-	text map[string]string
-	dead map[string]bool
-	ids  map[string]string // of what went last, by address
+	mu            sync.Mutex
+	sent, refused []string // where to, since it was last asked
+	text          map[string]string
+	dead          map[string]bool
+	ids           map[string]string // of what went last, by address
 }
 
 func (c *carrier) Send(_ context.Context, out bot.Outgoing) (bot.Sent, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead[out.To.At] {
+		c.refused = append(c.refused, out.To.At)
 		return bot.Sent{}, &bot.SendError{Class: bot.SendRefused, Code: "550", Err: errors.New("refused")}
 	}
 	c.sent, c.text[out.To.At] = append(c.sent, out.To.At), out.Text
@@ -456,6 +457,49 @@ func TestAPromiseThatCannotReachTheLeadReachesTheNext(t *testing.T) {
 	w.deliver()
 	if r, page := w.row(row.ID), w.out.text[beasPhone]; r.PagedTo != "Bea" || !strings.Contains(page, "a promise (soon, by ") {
 		t.Errorf("%s is paged, and Bea has %q", r.PagedTo, page)
+	}
+}
+
+// The next of the list is paged where a nurse has a row, has not spoken with her in time,
+// and the lead cannot be reached; once round, and no further.
+func TestAMissedPromiseOfAHeldRowReachesSomebody(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("my calf is swollen hot and painful")
+	w.at = row.DueAt.Add(-time.Minute)
+	must[bot.Row](w)(w.Take(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org", Seen: row.Changed}))
+	w.deliver()
+	w.out.dead[carPhone], w.out.dead[annsPhone] = true, true
+	w.at = row.DueAt
+	w.deliver()
+	w.deliver()
+	if page := w.out.text[beasPhone]; row.Level != triage.Urgent || !strings.Contains(page, "a promise (urgent, ") || !strings.Contains(page, row.Name()) {
+		t.Errorf("%s: Bea has %q", row.Level, page)
+	}
+	delete(w.out.text, beasPhone)
+	w.out.dead[beasPhone] = true
+	for range 4 {
+		w.at = w.at.Add(time.Minute)
+		w.deliver()
+	}
+	if page := w.out.text[beasPhone]; page != "" {
+		t.Errorf("Bea was paged again: %q", page)
+	}
+}
+
+// Where no page leaves at all, the list is gone through once, and again when its clock says
+// so: not round and round as fast as the carrier says no.
+func TestAListThatCannotBeReachedIsPagedByTheClock(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("cant feel my legs")
+	w.out.dead[annsPhone], w.out.dead[beasPhone], w.out.dead[carPhone] = true, true, true
+	round := []string{annsPhone, beasPhone, carPhone}
+	for range 2 {
+		w.out.refused = nil
+		w.deliver()
+		if !slices.Equal(w.out.refused, round) {
+			t.Fatalf("%s, at %s: %q were paged", row.Level, w.at.Format("15:04"), w.out.refused)
+		}
+		w.at = w.at.Add(w.team.PageEvery)
 	}
 }
 
