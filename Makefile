@@ -2,7 +2,7 @@
 GO ?= go
 export CGO_ENABLED ?= 1
 
-.PHONY: properties soak help test setup lint build demo bench fuzz torture
+.PHONY: properties soak valkey help test setup lint build demo bench fuzz torture
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,3 +39,8 @@ soak: ## (needs 50,000 open files) 20,000 idle and 500 writing pages over three 
 
 torture: ## kill, pause, cut, slow, fill and fail over, 200 times on each store; TORTURE_SEED=N replays
 	TORTURE_SEED=$${TORTURE_SEED:-$$(date +%s)} TORTURE_ROUNDS=$${TORTURE_ROUNDS:-200} $(GO) test -run TestTorture -v -timeout 120m ./cmd/lookout
+
+valkey: ## the tests of several machines on Valkey (needs valkey-server, of bookworm-backports)
+	@command -v valkey-server >/dev/null || { echo "install valkey-server (Debian: bookworm-backports)" >&2; exit 1; }
+	REDIS_SERVER=valkey-server $(GO) test -race ./bot/redisstore
+	REDIS_SERVER=valkey-server TORTURE_ROUNDS=$${TORTURE_ROUNDS:-16} $(GO) test -run 'TestTorture/(Redis|Cluster)$$' -v -timeout 60m ./cmd/lookout

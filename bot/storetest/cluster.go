@@ -82,7 +82,7 @@ func StartCluster(tb testing.TB, masters, replicas int, announce func(addr strin
 	for i, r := range c.Servers[masters:] {
 		master := c.id(tb, c.Servers[i%masters])
 		c.until(tb, "a replica does not know its master", func() bool { return c.clients[r].ClusterReplicate(ctx, master).Err() == nil })
-		r.Await(tb, "MASTER <-> REPLICA sync: Finished with success", 0)
+		r.Await(tb, Synced, 0)
 	}
 	for _, r := range c.Servers {
 		r.Await(tb, "Cluster state changed: ok", 0)

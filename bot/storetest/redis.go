@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -97,11 +98,19 @@ func FreeAddr(tb testing.TB) string {
 	return listener.Addr().String()
 }
 
+// serverCommand is the server that the tests run: redis-server, or what the environment
+// names, such as valkey-server (`make valkey`).
+func serverCommand() string { return cmp.Or(os.Getenv("REDIS_SERVER"), "redis-server") }
+
+// Synced is what a replica says when it has all that its master has: Redis calls that a
+// master, Valkey a primary.
+const Synced = " <-> REPLICA sync: Finished with success"
+
 // start runs the server and waits until it says that it is ready, or ends.
 func (r *Redis) start(tb testing.TB, ready string) bool {
 	tb.Helper()
 	_, port, _ := net.SplitHostPort(r.Addr)
-	cmd := exec.Command("redis-server", append(append([]string{}, r.args...), "--port", port)...)
+	cmd := exec.Command(serverCommand(), append(append([]string{}, r.args...), "--port", port)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -221,7 +230,7 @@ func StartWatched(tb testing.TB, replicas int, settings ...string) *Watched {
 	for range replicas {
 		from := master.Said()
 		r := StartRedis(tb, append(settings, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0")...)
-		r.Await(tb, "MASTER <-> REPLICA sync: Finished with success", 0)
+		r.Await(tb, Synced, 0)
 		master.Await(tb, "Synchronization with replica", from)
 		w.Servers = append(w.Servers, r)
 	}
