@@ -17,7 +17,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -55,6 +54,7 @@ type Client struct {
 	account Account
 	base    *url.URL
 	http    http.RoundTripper
+	swept   swept
 }
 
 var (
@@ -243,94 +243,6 @@ func value(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// maxUnanswered is with how many numbers a sweep gives up for which the store does not
-// answer: each may keep it waiting for seconds, and the next sweep tries them all again.
-const maxUnanswered = 40
-
-// Sweep takes in every message of Twilio's log since a time that has not reached
-// us, and the final state of what we sent. Handing a message in twice does no
-// harm, so that it may be asked for more than is missing. It says how many
-// messages it handed in. A part of the store that does not answer keeps back only the
-// numbers that lie there, each from its first message that was not taken in.
-func (c *Client) Sweep(ctx context.Context, b Bot, service string, since time.Time) (int, error) {
-	rest, k := c.service(ctx)
-	params := &api.ListMessageParams{}
-	params.SetDateSentAfter(since.UTC().AddDate(0, 0, -1)).SetPageSize(1000).SetLimit(50_000)
-	list, err := rest.ListMessage(params)
-	if err != nil {
-		return 0, c.classify(err, k)
-	}
-	var numbers []string // the last heard of first: what was just lost is reached before what came long ago
-	of := make(map[string][]api.ApiV2010Message)
-	for _, x := range list { // Twilio lists the newest first
-		if sent, err := time.Parse(time.RFC1123Z, value(x.DateSent)); err == nil && sent.Before(since) {
-			continue
-		}
-		number := value(x.To)
-		if value(x.Direction) == "inbound" {
-			number = value(x.From)
-		}
-		if of[number] == nil {
-			numbers = append(numbers, number)
-		}
-		of[number] = append(of[number], x)
-	}
-	n, unanswered := 0, 0
-	var faults []error
-	for _, number := range numbers {
-		for _, x := range slices.Backward(of[number]) { // she wrote the oldest first
-			took, err := c.takeIn(ctx, b, service, x)
-			if took {
-				n++
-			}
-			if err == nil {
-				continue
-			}
-			faults = append(faults, err)
-			if errors.Is(err, bot.ErrUnavailable) { // a START must not be taken in before the STOP that she wrote first
-				unanswered++
-				break
-			}
-		}
-		if unanswered == maxUnanswered || ctx.Err() != nil {
-			break
-		}
-	}
-	return n, errors.Join(faults...)
-}
-
-// takeIn hands in one message of Twilio's log, and says whether it was one that had not reached us.
-func (c *Client) takeIn(ctx context.Context, b Bot, service string, x api.ApiV2010Message) (bool, error) {
-	sent, _ := time.Parse(time.RFC1123Z, value(x.DateSent))
-	if value(x.Direction) == "inbound" {
-		if c.account.Canary != "" && value(x.To) == c.account.Canary {
-			return false, nil
-		}
-		if seen, err := b.Seen(ctx, "in:"+value(x.Sid)); err != nil || seen {
-			return false, err
-		}
-		in := bot.Inbound{Service: service, From: bot.Address{Channel: Channel, At: value(x.From)}, To: value(x.To), Text: value(x.Body), CarrierID: value(x.Sid), Piece: piece(value(x.Body)), Swept: true, At: sent}
-		if media, _ := strconv.Atoi(value(x.NumMedia)); media > 0 {
-			in.Media = []bot.Media{{URL: "twilio:" + value(x.Sid), Type: "image/unknown"}}
-		}
-		err := b.Receive(ctx, in)
-		return err == nil, err
-	}
-	state, final := states[value(x.Status)]
-	if !final || state == bot.OutSent {
-		return false, nil
-	}
-	receipt := bot.DeliveryReceipt{CarrierID: value(x.Sid), State: state, At: sent}
-	if x.ErrorCode != nil {
-		receipt.Code = strconv.Itoa(*x.ErrorCode)
-		receipt.Obstacle = obstacle(receipt.Code)
-	}
-	if err := b.DeliveryReceipt(ctx, receipt); err != nil && !errors.Is(err, bot.ErrNotFound) {
-		return false, err
-	}
-	return false, nil
 }
 
 // Check asks Twilio whether the account and the token are right, for `lookout doctor`.

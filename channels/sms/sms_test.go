@@ -234,7 +234,7 @@ func TestTheSweepTakesInTheOldestFirst(t *testing.T) {
 		twilio.Lose(her, our, words)
 	}
 	r := &recorder{}
-	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour)); err != nil || n != len(wrote) {
+	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now()); err != nil || n != len(wrote) {
 		t.Fatalf("%d taken in, %v", n, err)
 	}
 	for i, words := range wrote {
@@ -257,7 +257,7 @@ func TestTheSweepGoesOnWhereTheStoreAnswers(t *testing.T) {
 		}
 		return false, nil
 	}}
-	n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour))
+	n, err := client.Sweep(t.Context(), r, "anytown", time.Now())
 	if n != 1 || !errors.Is(err, bot.ErrUnavailable) || len(r.in) != 1 || r.in[0].Text != "found a lump" {
 		t.Errorf("%d taken in, %v: %+v; want what the other wrote, and that hers is not", n, err, r.in)
 	}
@@ -265,9 +265,47 @@ func TestTheSweepGoesOnWhereTheStoreAnswers(t *testing.T) {
 		twilio.Lose(fmt.Sprintf("+447700900%d", 200+i), our, "hello")
 	}
 	r = &recorder{unsure: func(string) (bool, error) { return false, bot.ErrUnavailable }}
-	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now().Add(-time.Hour)); n != 0 || !errors.Is(err, bot.ErrUnavailable) || r.asked != maxUnanswered {
+	if n, err := client.Sweep(t.Context(), r, "anytown", time.Now()); n != 0 || !errors.Is(err, bot.ErrUnavailable) || r.asked != maxUnanswered {
 		t.Errorf("%d taken in, %v, asked %d times; want %d", n, err, r.asked, maxUnanswered)
 	}
+}
+
+// A sweep looks an hour back, and two days where none has for an hour, or where the last one
+// met a fault. It asks for all of that again: a fail-over may have lost what the store had.
+func TestASweepLooksAtWhatMayBeMissing(t *testing.T) {
+	client, twilio := sender(t)
+	now := time.Now()
+	lose := func(ago time.Duration) {
+		twilio.Now = func() time.Time { return now.Add(-ago) }
+		twilio.Lose(her, our, "hello")
+	}
+	sweep := func(want int) {
+		t.Helper()
+		r := &recorder{}
+		if n, err := client.Sweep(t.Context(), r, "anytown", now); err != nil || n != want {
+			t.Errorf("%d taken in, want %d, %v", n, want, err)
+		}
+	}
+	lose(49 * time.Hour)
+	lose(40 * time.Hour)
+	for range logPage + 100 { // more than a page of Twilio's log
+		lose(10 * time.Minute)
+	}
+	const all = 1 + logPage + 100
+	sweep(all)
+	sweep(all - 1)
+	now = now.Add(recent / 2)
+	lose(20 * time.Hour)
+	sweep(all - 1)
+	now = now.Add(recent / 2)
+	sweep(all + 1)
+	sweep(0)
+	r := &recorder{fail: errors.New("broken")}
+	lose(10 * time.Minute)
+	if n, err := client.Sweep(t.Context(), r, "anytown", now); err == nil {
+		t.Errorf("%d taken in by a bot that is broken", n)
+	}
+	sweep(all + 2)
 }
 
 const public = "https://lookout.example/base"

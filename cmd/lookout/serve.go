@@ -277,10 +277,6 @@ func (s sessions) Commit(token string, value []byte, expiry time.Time) error {
 
 func (s sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// sweepBack is how far back the sweep of Twilio's log looks: longer than any
-// outage that nobody has noticed.
-const sweepBack = 48 * time.Hour
-
 // jobList is every job that ticks, with its reason.
 func (p *process) jobList(now func() time.Time) []scheduler.Job {
 	service := p.bot.Service().ID
@@ -310,7 +306,7 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 			Run: func(ctx context.Context) error { _, err := p.bot.Deliver(ctx); return err }},
 		{Name: "sweep", Every: "@every 3m", AtStart: true, Why: "Twilio gives up on a webhook after one try: what never reached us is in its log",
 			Run: func(ctx context.Context) error {
-				n, err := p.twilio.Sweep(ctx, p.bot, service, now().Add(-sweepBack))
+				n, err := p.twilio.Sweep(ctx, p.bot, service, now())
 				if n > 0 {
 					p.log.Warn("the sweep took in messages that had never reached us", "messages", n)
 				}
