@@ -513,7 +513,7 @@ func (r *reader) said(id string) bool {
 // choice reads which options she chose, and what they say behind the question.
 func (r *reader) choice(a *asked) {
 	options := r.q.Options
-	stem, parsed, _ := splitOptions(r.q.Prompt)
+	stem, parsed := splitOptions(r.q.Prompt)
 	if len(options) == 0 {
 		options = parsed
 	} else if question, _, ok := strings.Cut(r.q.Prompt, "?"); ok && len(parsed) == 0 {
@@ -551,11 +551,17 @@ func (r *reader) chosen(options []Option) []int {
 	}
 	key := func(i int) int {
 		t := &r.tokens[i]
+		word := t.word
+		if t.end-t.start == 1 { // "d" is no "the" here
+			if word = strings.ToLower(r.text[t.start:t.end]); r.article(i, word) {
+				return -1
+			}
+		}
 		for k, o := range options {
-			if t.word == strings.ToLower(o.Key) || t.isNumber && !t.decimal && t.number == float64(k+1) && (len(o.Key) > 1 || o.Key[0] <= '9') || len(t.word) == 1 && t.word[0] == byte('a'+k) && len(o.Key) <= 1 && o.Key >= "a" {
+			if word == strings.ToLower(o.Key) || t.isNumber && !t.decimal && t.number == float64(k+1) && (len(o.Key) > 1 || o.Key[0] <= '9') || len(word) == 1 && word[0] == byte('a'+k) && len(o.Key) <= 1 && o.Key >= "a" {
 				return k
 			}
-			if len(o.Key) > 1 && len(t.word) == 1 && t.word[0] == byte('a'+k) && len(r.tokens) == 1 {
+			if len(o.Key) > 1 && len(word) == 1 && word[0] == byte('a'+k) && len(r.tokens) == 1 {
 				return k
 			}
 		}
@@ -620,6 +626,29 @@ func (r *reader) chosen(options []Option) []int {
 		return nil
 	}
 	return []int{best}
+}
+
+// behindLetter are words that may stand behind the letter of an option and say nothing of
+// a thing: "A I think", "D most days". Behind an article stand others: "a bit", "a dull ache".
+var behindLetter = wordSet("i im ive id my me it its is was the and or but as so if please pls thanks thank ta love nurse sorry x xx xxx yes no not " +
+	"definitely probably mostly usually always sometimes often really still again now today then since because for with at on in most all some getting feel feeling going maybe actually")
+
+func wordSet(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
+}
+
+// article says whether a letter is an article, and names no option: "a bit worse", and "d
+// pain" for "the pain".
+func (r *reader) article(i int, letter string) bool {
+	if letter != "a" && letter != "d" || i+1 == len(r.tokens) {
+		return false
+	}
+	next := &r.tokens[i+1]
+	return next.clause == r.tokens[i].clause && !next.comma && !behindLetter[next.word] && !next.isNumber && next.end-next.start > 1 && r.phraseAt(i+1, r.lex.words.filler) == 0
 }
 
 // onlySmallBefore says whether nothing of weight stands before token i.

@@ -62,7 +62,7 @@ func (r *reader) ask() asked {
 func (r *reader) readPrompt() asked {
 	var a asked
 	inner := &reader{lex: r.lex, text: r.q.Prompt, p: r.p, prompt: true}
-	stem, _, _ := splitOptions(r.q.Prompt)
+	stem, _ := splitOptions(r.q.Prompt)
 	inner.text = withoutReplyWords(stem)
 	inner.tokens, _ = r.lex.tokenise(inner.text)
 	found, _, _ := r.lex.find(inner.tokens)
@@ -269,59 +269,57 @@ func (r *reader) scaleEnds(a *asked) (low, high float64, reversed bool) {
 }
 
 // splitOptions takes the options out of the words of a question: "A) … B) …",
-// "1 … 2 …", "1 = …".
-func splitOptions(prompt string) (stem string, options []Option, numbered bool) {
-	type key struct {
-		name       string
-		start, end int
+// "1 … 2 …", "1 = …". Of letters and numbers those name the options that come first: "A less
+// than a week, B 1 to 2 weeks".
+func splitOptions(prompt string) (stem string, options []Option) {
+	keys, letters := optionKeys(prompt, '1'), optionKeys(prompt, 'A')
+	if len(keys) < 2 || len(letters) >= 2 && letters[0].start < keys[0].start {
+		keys = letters
 	}
-	for _, letters := range []bool{false, true} {
-		var keys []key
-		for i := 0; i < len(prompt); i++ {
-			if i > 0 && isNameByte(prompt[i-1]) {
-				continue
-			}
-			c := prompt[i]
-			want := byte('1' + len(keys))
-			if letters {
-				want = byte('A' + len(keys))
-			}
-			if len(keys) >= 9 || (c != want && !(letters && c == want|0x20)) {
-				continue
-			}
-			end := i + 1
-			marked := end < len(prompt) && strings.IndexByte(").:=", prompt[end]) >= 0
-			if end < len(prompt) && isNameByte(prompt[end]) || letters && c != want && !marked {
-				continue
-			}
-			if end >= len(prompt) {
-				continue
-			}
-			keys = append(keys, key{strings.ToLower(string(c)), i, end})
+	if len(keys) < 2 {
+		if stem, options := shoutedOptions(prompt); len(options) > 1 {
+			return stem, options
 		}
-		if len(keys) < 2 {
+		return prompt, nil
+	}
+	for i, k := range keys {
+		end := len(prompt)
+		if i+1 < len(keys) {
+			end = keys[i+1].start
+		}
+		label := strings.Trim(prompt[k.end:end], " ,.;:=()-?\n")
+		if strings.HasSuffix(label, " or") || strings.HasSuffix(label, " and") {
+			label = label[:strings.LastIndexByte(label, ' ')]
+		}
+		if label == "" {
+			return prompt, nil
+		}
+		options = append(options, Option{Key: k.name, Label: strings.Trim(label, " ,.;:")})
+	}
+	return prompt[:keys[0].start], options
+}
+
+// optionKey is the letter or number of an option in the words of a question.
+type optionKey struct {
+	name       string
+	start, end int
+}
+
+// optionKeys finds the keys of options in a question: first and those that follow it, in
+// their order. A small letter is one only with a sign behind it: "a)".
+func optionKeys(prompt string, first byte) (keys []optionKey) {
+	letters := first == 'A'
+	for i := 0; i+1 < len(prompt) && len(keys) < 9; i++ {
+		c, want := prompt[i], first+byte(len(keys))
+		if i > 0 && isNameByte(prompt[i-1]) || isNameByte(prompt[i+1]) || c != want && !(letters && c == want|0x20) {
 			continue
 		}
-		for i, k := range keys {
-			end := len(prompt)
-			if i+1 < len(keys) {
-				end = keys[i+1].start
-			}
-			label := strings.Trim(prompt[k.end:end], " ,.;:=()-?\n")
-			if strings.HasSuffix(label, " or") || strings.HasSuffix(label, " and") {
-				label = label[:strings.LastIndexByte(label, ' ')]
-			}
-			if label == "" {
-				return prompt, nil, false
-			}
-			options = append(options, Option{Key: k.name, Label: strings.Trim(label, " ,.;:")})
+		if marked := strings.IndexByte(").:=", prompt[i+1]) >= 0; letters && c != want && !marked {
+			continue
 		}
-		return prompt[:keys[0].start], options, true
+		keys = append(keys, optionKey{strings.ToLower(string(c)), i, i + 1})
 	}
-	if stem, options := shoutedOptions(prompt); len(options) > 1 {
-		return stem, options, false
-	}
-	return prompt, nil, false
+	return keys
 }
 
 // shoutedOptions takes out options that are words in capitals at the end: "Reply

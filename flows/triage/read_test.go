@@ -150,6 +150,37 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// The letter of an option is no article, and an article no letter: "a bit worse" once chose
+// A, "better", and "D" was read as "the". Letters name the options of a question, not the
+// numbers in their words.
+func TestTheLetterOfAnOption(t *testing.T) {
+	lex := shipped(t)
+	pain := "Since we last texted, has the pain been A better, B the same, C worse, D unbearable?"
+	howLong := "How long have you had the pain? A less than a week, B 1 to 2 weeks, C more than 2 weeks, D no pain"
+	for _, x := range []struct{ prompt, text, want string }{
+		{pain, "A", "a"},
+		{pain, "a", "a"},
+		{pain, "A I think", "a"},
+		{pain, "a, definitely", "a"},
+		{pain, "d", "d"},
+		{pain, "D.", "d"},
+		{pain, "D sadly", "d"},
+		{pain, "definitely d", "d"},
+		{pain, "a bit worse", "c"},
+		{pain, "A lot worse", "c"},
+		{pain, "d pain is the same", "b"},
+		{pain, "a dull ache", ""},
+		{howLong, "A", "a"},
+		{howLong, "b", "b"},
+		{howLong, "D", "d"},
+		{"How many tablets? 1 none, 2 a few, 3 A lot", "3", "3"},
+	} {
+		if got := Read(lex, x.text, &Question{Kind: Choice, Prompt: x.prompt}, Profile{}, nil).Answer.Option; got != x.want {
+			t.Errorf("%q chooses %q of %q, want %q", x.text, got, x.prompt, x.want)
+		}
+	}
+}
+
 // Whatever the words: a reading, whose spans lie in them.
 func FuzzRead(f *testing.F) {
 	lex := shipped(f)
