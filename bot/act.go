@@ -119,17 +119,9 @@ func (b *Bot) Release(ctx context.Context, a Act) (Row, error) {
 		t.letGo(r)
 		t.entry(Entry{Kind: EntryRow, By: a.By, Ref: r.ID, Why: "given back"})
 		t.changed(r, "", true)
-		t.pageIfUnheard(r)
+		t.guardAgain(r)
 		return nil
 	})
-}
-
-// pageIfUnheard starts the ladder again for an emergency with whom nobody has spoken.
-func (t *turn) pageIfUnheard(r *Row) {
-	if r.Level == triage.Emergency && !r.Spoke {
-		r.AckedBy = ""
-		t.page(r, 0)
-	}
 }
 
 // Ring notes an attempt to ring her and what came of it; the results are those
@@ -209,6 +201,7 @@ func (t *turn) comeBack(r *Row, why string) {
 	r.State, r.WakeAt, r.PutOffWhy = Open, time.Time{}, ""
 	t.unwake("snooze:" + r.ID)
 	t.changed(r, why, true)
+	t.guardAgain(r)
 }
 
 // wakeRows wakes every row of hers that was put off, whatever she has written about,

@@ -379,6 +379,18 @@ func TestDailyTestOfThePagingList(t *testing.T) {
 	if to := check(); to != annsPhone+" "+carPhone {
 		t.Errorf("the lead's phone is dead: %q are told", to)
 	}
+	w.team.OnCall[time.Tuesday] = []string{"Ann"}
+	w.at = w.at.AddDate(0, 0, 7)
+	w.out.dead = map[string]bool{annsPhone: true, beasPhone: true}
+	if to := check(); to != carPhone || !strings.Contains(w.out.text[carPhone], "did not reach Ann") {
+		t.Errorf("the phones on call and of the lead are dead: %q is told", to)
+	}
+	w.out.dead[carPhone] = true
+	w.at = w.at.AddDate(0, 0, 7)
+	w.out.refused = nil
+	if check(); len(w.out.refused) > 4 { // the test, the lead, and everybody else but the lead
+		t.Errorf("nobody can be reached, and %q were tried", w.out.refused)
+	}
 }
 
 // A row that its holder raises is guarded by its new time, also when her claim runs out

@@ -123,6 +123,9 @@ func (b *Bot) answerPage(ctx context.Context, in Inbound, duty Duty) (done bool,
 	if err != nil {
 		return false, fmt.Errorf("look for the page: %w", err)
 	}
+	if in.Swept { // written minutes ago: it answers no page of a row that was opened since
+		rows = slices.DeleteFunc(rows, func(r Row) bool { return r.OpenedAt.After(in.At.Add(time.Second)) }) // the log is to the second
+	}
 	name, err := b.rowNameIn(ctx, behind, rows)
 	if err != nil {
 		return false, err
@@ -239,8 +242,11 @@ func (b *Bot) stepAfter(ctx context.Context, duty Duty) int {
 // has reached nobody, unless another way to the same nurse is still open.
 func (b *Bot) pageFailed(ctx context.Context, out Outgoing, why string) error {
 	duty, _ := b.onDuty(out.To)
-	if out.TextID == "page.check" {
+	switch out.TextID {
+	case "page.check":
 		return b.unreachable(ctx, out, duty)
+	case unreachableID:
+		return b.tellEverybody(ctx, out, duty)
 	}
 	open, err := b.otherWay(ctx, out, duty)
 	if err != nil {
@@ -278,7 +284,10 @@ func (t *turn) pageBehind(row *Row, duty Duty, why string) {
 	ladder := t.ladder()
 	failed := Entry{Kind: EntryPage, Ref: row.ID, Why: "the page to " + duty.Name + " was not delivered: " + why}
 	lead, _ := t.bot.service.LeadOn()
-	next := ladder[t.bot.stepAfter(t.ctx, duty)%len(ladder)]
+	var next Duty
+	if len(ladder) > 0 {
+		next = ladder[t.bot.stepAfter(t.ctx, duty)%len(ladder)]
+	}
 	if next.Name == lead.Name || next.Name == duty.Name {
 		failed.Why += "; nobody else is left to page"
 		t.entry(failed)

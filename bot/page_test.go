@@ -486,6 +486,128 @@ func TestAMissedPromiseOfAHeldRowReachesSomebody(t *testing.T) {
 	}
 }
 
+// Who takes an urgent row has taken no emergency: when it becomes one, it is nobody's, and
+// everybody is paged.
+func TestAHeldRowThatBecomesAnEmergencyIsPagedFor(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("im breathless walking across the room")
+	must[bot.Row](w)(w.Take(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org", Seen: row.Changed}))
+	w.deliver()
+	w.at = w.at.Add(time.Minute)
+	now := w.writes("now I cant breathe at all")
+	if to := w.deliver(); row.Level != triage.Urgent || now.ID != row.ID || now.Level != triage.Emergency || !strings.Contains(to, annsPhone) {
+		t.Errorf("%s, then %s (the same row: %t): %q are paged", row.Level, now.Level, now.ID == row.ID, to)
+	}
+	if now.State != bot.Open || now.ClaimedBy != "" {
+		t.Errorf("it is %s, held by %q", now.State, now.ClaimedBy)
+	}
+}
+
+// What guards a promise fires anew when a nurse lets go of a row: a claim that ran over its
+// time silences nobody's page for good.
+func TestAPromiseIsGuardedAgainWhenARowIsLetGo(t *testing.T) {
+	take := func(w *ward, row bot.Row) bot.Act {
+		a := bot.Act{Row: row.ID, By: "bea@example.org", Seen: w.row(row.ID).Changed}
+		must[bot.Row](w)(w.Take(t.Context(), a))
+		a.Seen = w.row(row.ID).Changed
+		return a
+	}
+	t.Run("urgent, and overdue", func(t *testing.T) {
+		w := newWard(t)
+		row := w.writes("my calf is swollen hot and painful")
+		w.at = row.DueAt.Add(-10 * time.Minute)
+		take(w, row)
+		w.deliver()
+		w.at = row.DueAt
+		if to := w.deliver(); !strings.Contains(to, carPhone) {
+			t.Errorf("it is due while Bea holds it: %q are paged, want the lead", to)
+		}
+		w.at = w.row(row.ID).ClaimUntil
+		if to := w.deliver(); to != annsPhone {
+			t.Errorf("her claim has run out: %q are paged, want the first of the list", to)
+		}
+	})
+	t.Run("urgent, and given back", func(t *testing.T) {
+		w := newWard(t)
+		row := w.writes("my calf is swollen hot and painful")
+		w.at = w.at.Add(w.team.Promise.Untaken)
+		if to := w.deliver(); to == "" {
+			t.Error("nobody has taken it, and nobody is paged")
+		}
+		a := take(w, row)
+		w.at = w.at.Add(time.Minute)
+		must[bot.Row](w)(w.Release(t.Context(), a))
+		w.deliver()
+		w.at = w.at.Add(w.team.Promise.Untaken)
+		if to := w.deliver(); to != annsPhone {
+			t.Errorf("nobody has taken it again: %q are paged", to)
+		}
+	})
+	t.Run("soon, and held until it is due", func(t *testing.T) {
+		w := newWard(t)
+		row := w.writes("found a lump in my breast")
+		w.at = row.DueAt.Add(-65 * time.Minute)
+		a := take(w, row)
+		for _, before := range []time.Duration{40, 15} {
+			w.at = row.DueAt.Add(-before * time.Minute)
+			w.deliver()
+			must[bot.Row](w)(w.Take(t.Context(), a))
+		}
+		w.at = row.DueAt
+		if to := w.deliver(); row.Level != triage.Soon || !strings.Contains(to, carPhone) {
+			t.Errorf("%s: it is due while Bea holds it: %q are paged, want the lead", row.Level, to)
+		}
+	})
+	t.Run("soon, and given back in its last hour", func(t *testing.T) {
+		w := newWard(t)
+		row := w.writes("found a lump in my breast")
+		w.at = row.DueAt.Add(-65 * time.Minute)
+		a := take(w, row)
+		w.at = row.DueAt.Add(-50 * time.Minute)
+		w.deliver()
+		must[bot.Row](w)(w.Release(t.Context(), a))
+		if to := w.deliver(); to != carPhone {
+			t.Errorf("nobody has it, and it is soon due: %q are paged, want the lead", to)
+		}
+	})
+}
+
+// An answer that only the sweep found is for no page of a row that was opened after it was
+// written.
+func TestASweptAnswerIsForWhatWasPagedWhenItWasWritten(t *testing.T) {
+	w := newWard(t)
+	first := w.writes("cant feel my legs")
+	w.deliver()
+	wrote := w.at.Add(10 * time.Second)
+	w.at = w.at.Add(90 * time.Second)
+	w.writes("crushing pain in my chest")
+	w.deliver()
+	w.at = w.at.Add(time.Minute)
+	if err := w.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: annsPhone}, Text: "ACK", CarrierID: "SMswept", Swept: true, At: wrote}); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range must[[]bot.Row](w)(w.Queue(t.Context(), bot.QueueFilter{})) {
+		if want := row.ID == first.ID; (row.AckedBy == "Ann") != want {
+			t.Errorf("row %s, opened %s, is acknowledged by %q", row.Concern, row.OpenedAt.Format("15:04:05"), row.AckedBy)
+		}
+	}
+}
+
+// A list that somebody has emptied is paged by nobody, and ends no process.
+func TestAMissedPromiseWithAnEmptyList(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("my calf is swollen hot and painful")
+	w.at = row.DueAt.Add(-time.Minute)
+	must[bot.Row](w)(w.Take(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org", Seen: row.Changed}))
+	w.deliver()
+	w.at = row.DueAt
+	if _, err := w.Wake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.out.dead[carPhone], w.team.Duty = true, nil
+	w.deliver()
+}
+
 // Where no page leaves at all, the list is gone through once, and again when its clock says
 // so: not round and round as fast as the carrier says no.
 func TestAListThatCannotBeReachedIsPagedByTheClock(t *testing.T) {

@@ -51,6 +51,28 @@ func (t *turn) guard(row *Row) {
 	}
 }
 
+// guardAgain guards the promise of a row that nobody has any more: she gave it back, her
+// claim ran out, or it was put off and is back. What fired while it was in her hands fires
+// anew, and the ladder that she silenced begins again.
+func (t *turn) guardAgain(row *Row) {
+	switch {
+	case !unheard(row):
+		return
+	case row.Level == triage.Emergency:
+		row.AckedBy = ""
+		t.page(row, 0)
+		return
+	}
+	waits := slices.ContainsFunc(t.rec.Wakes, func(w Wake) bool { return w.Key == stepUntaken+row.ID })
+	warn := t.bot.service.Hours.Back(row.DueAt, t.bot.service.Promise.Warn)
+	if !waits {
+		t.guard(row)
+	}
+	if row.Level >= triage.Soon && row.PagedTo == "" && !warn.After(t.now) && t.now.Before(row.DueAt) {
+		t.wakeWarn(row)
+	}
+}
+
 // promiseKept takes back what guards a promise.
 func (t *turn) promiseKept(row *Row) {
 	for _, step := range []string{stepUntaken, stepWarn, stepTell, stepDue} {
@@ -109,11 +131,13 @@ func (t *turn) wakeDue(w Wake, row *Row) {
 	}
 	t.tellOfMiss(row)
 	switch {
-	case row.Level != triage.Urgent:
+	case row.Level < triage.Soon:
 	case row.State == Claimed:
 		t.pageLead(row, row.ClaimedBy+" has it, and has not spoken with her")
-	case !t.paging(row):
+	case row.Level == triage.Urgent && !t.paging(row):
 		t.page(row, 0)
+	case row.Level == triage.Soon && row.PagedTo == "": // else the lead was warned
+		t.pageLead(row, "its time has passed, and nobody has it")
 	}
 }
 

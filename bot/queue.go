@@ -158,7 +158,8 @@ func (row *Row) join(words string, spans []Span) {
 
 // openRow opens a row, or joins what is new to the open one of that concern. The
 // level only goes up; the due time only comes nearer, until somebody has spoken with
-// her; a snoozed row wakes.
+// her; a snoozed row wakes, and one that becomes an emergency is nobody's until somebody
+// takes it as one.
 func (t *turn) openRow(concern string, level triage.Level, reason, words string, spans []Span) raised {
 	due := t.bot.service.DueAt(level, t.now)
 	row := t.row(concern)
@@ -195,6 +196,12 @@ func (t *turn) openRow(concern string, level triage.Level, reason, words string,
 		row.State, row.WakeAt, row.PutOffWhy = Open, time.Time{}, ""
 		t.unwake("snooze:" + row.ID)
 		why += "; it was put off and is back"
+	}
+	if up && level == triage.Emergency && row.State == Claimed {
+		// Who holds it took something less. She sees it, and everybody else must.
+		why += "; given back: " + row.ClaimedBy + " had taken it before"
+		row.State = Open
+		t.letGo(row)
 	}
 	t.changed(row, why, up)
 	if up || again {

@@ -252,7 +252,31 @@ func (b *Bot) unreachable(ctx context.Context, out Outgoing, duty Duty) error {
 				continue
 			}
 			for _, to := range d.Addresses {
-				t.answerNurse("page.unreachable", to, map[string]string{"nurse": duty.Name, "desk": b.linkBase + "/desk/rota"})
+				t.answerNurse(unreachableID, to, map[string]string{"nurse": duty.Name, "desk": b.linkBase + "/desk/rota"})
+			}
+		}
+		return nil
+	})
+}
+
+// unreachableID is the page which says that somebody cannot be reached, and toldEverybody
+// what it is called when the lead could not be told, so that it goes round but once.
+const (
+	unreachableID = "page.unreachable"
+	toldEverybody = "page.unreachable to everybody"
+)
+
+// tellEverybody tells everybody else what the lead, who cannot be reached either, was told.
+func (b *Bot) tellEverybody(ctx context.Context, out Outgoing, duty Duty) error {
+	return b.turn(ctx, out.Patient, "page-failed:"+out.ID, nil, func(t *turn) error {
+		t.entry(Entry{Kind: EntryPage, Why: duty.Name + " could not be told by " + out.To.Channel + " that somebody on the paging list cannot be reached"})
+		for _, d := range b.service.Duty {
+			for _, to := range d.Addresses {
+				if d.Name != duty.Name {
+					again := t.outgoing(to, out.Text, PriorityPage)
+					again.TextID = toldEverybody
+					t.change.Send = append(t.change.Send, again)
+				}
 			}
 		}
 		return nil

@@ -377,5 +377,5 @@ func (t *turn) wakeLease(w Wake) {
 	row.State = Open
 	t.letGo(row)
 	t.changed(row, "given back: "+by+"'s claim ran out without work", true)
-	t.pageIfUnheard(row)
+	t.guardAgain(row)
 }

@@ -51,8 +51,9 @@ func (c *Client) Sweep(ctx context.Context, b Bot, service string, now time.Time
 	if whole {
 		back = SweepBack
 	}
+	ended := false // not so where it panics: the scheduler goes on
 	defer func() {
-		if s.fault = err != nil; whole && !s.fault {
+		if s.fault = err != nil || !ended; whole && !s.fault {
 			s.whole = now
 		}
 	}()
@@ -93,6 +94,7 @@ func (c *Client) Sweep(ctx context.Context, b Bot, service string, now time.Time
 			break
 		}
 	}
+	ended = true
 	return n, errors.Join(faults...)
 }
 
