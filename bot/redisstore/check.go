@@ -79,9 +79,6 @@ func (s *Store) keepChecking(ctx context.Context) {
 	ticker := time.NewTicker(checkEvery)
 	defer ticker.Stop()
 	for {
-		if err := s.mendAfterFailOver(ctx); err != nil && ctx.Err() == nil {
-			s.options.Log.Warn("whether a fail-over lost what leads to people is not known yet", "err", err)
-		}
 		select {
 		case <-ctx.Done():
 			return
@@ -93,11 +90,17 @@ func (s *Store) keepChecking(ctx context.Context) {
 			return
 		}
 		before := s.state.Load().Refusal()
-		if now := s.Check(ctx).Refusal(); now != nil && ctx.Err() == nil {
+		now := s.Check(ctx).Refusal()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case now != nil:
 			s.options.Log.Error("patients are refused", "why", now)
-		} else if before != nil && ctx.Err() == nil {
+			continue
+		case before != nil:
 			s.options.Log.Info("the store may be trusted again")
 		}
+		s.mendSoon()
 	}
 }
 

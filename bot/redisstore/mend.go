@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -18,12 +19,48 @@ import (
 // be there, so it can be put back. Where one server has all slots, what was
 // written before her record cannot be lost without it.
 
-// mendPage is how many people are looked at before others have their turn.
-const mendPage = 64
+const (
+	mendPage   = 256 // people of one list
+	mendAtOnce = 16  // people under way
+)
+
+// mending is how far people were looked over for the servers as they run. While those run
+// on they lose nothing, so that who was looked at need not be again.
+type mending struct {
+	servers string   // as runs names them
+	after   string   // the last who was looked at
+	passed  []string // who could not be read, and is tried again
+	put     int      // entries that were put back
+}
+
+// keepMending puts back what leads to people, at the start and whenever a check has found
+// no fault, until ctx ends. It has all the time that it needs: nothing waits for it.
+func (s *Store) keepMending(ctx context.Context) {
+	var m mending
+	for {
+		if err := s.mendAfterFailOver(ctx, &m); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("whether a fail-over lost what leads to people is not known yet", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.remend:
+		}
+	}
+}
+
+// mendSoon asks whether there is something to put back: the servers were found to be well.
+func (s *Store) mendSoon() {
+	select {
+	case s.remend <- struct{}{}:
+	default:
+	}
+}
 
 // mendAfterFailOver puts back what leads to people, once for each set of servers
 // that take writes: a server that is another, or was started again, makes another set.
-func (s *Store) mendAfterFailOver(ctx context.Context) error {
+// What is cut short goes on where it was.
+func (s *Store) mendAfterFailOver(ctx context.Context, m *mending) error {
 	if s.servers.cluster == nil {
 		return nil
 	}
@@ -36,16 +73,29 @@ func (s *Store) mendAfterFailOver(ctx context.Context) error {
 		return err
 	}
 	if was, err := mended.done.Text(); err == nil && was == are {
+		*m = mending{} // by us, or by another process
 		return nil
 	}
-	n, err := s.mend(ctx)
+	if m.servers != are {
+		*m = mending{servers: are}
+	}
+	before := m.put
+	err = s.mend(ctx, m)
+	if n := m.put - before; n > 0 {
+		s.options.Log.WarnContext(ctx, "a fail-over had lost entries that lead to people: they were put back", "entries", n)
+	}
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		s.options.Log.WarnContext(ctx, "a fail-over had lost entries that lead to people: they were put back", "entries", n)
+	if n := len(m.passed); n > 0 {
+		s.options.Log.WarnContext(ctx, "people could not be read, and what leads to them is not put back: it is tried again after the next check", "people", n)
+		return nil
 	}
-	return s.servers.write(ctx, plain("set", s.keys.mended(), are))
+	if err := s.servers.write(ctx, plain("set", s.keys.mended(), are)); err != nil {
+		return err
+	}
+	*m = mending{}
+	return nil
 }
 
 // runs names the servers that take writes as they run now.
@@ -67,23 +117,46 @@ func (s *Store) runs(ctx context.Context) (string, error) {
 	return strings.Join(all, " "), unavailable(err)
 }
 
-// mend puts back what should lead to people and does not, and says how much.
-func (s *Store) mend(ctx context.Context) (int, error) {
-	put, after := 0, ""
-	for {
-		ids, err := s.Everyone(ctx, after, mendPage)
-		if err != nil || len(ids) == 0 {
-			return put, err
-		}
-		for _, id := range ids {
-			n, err := s.mendOne(ctx, id)
-			if err != nil {
-				return put, err
-			}
-			put += n
-		}
-		after = ids[len(ids)-1]
+// mend puts back what should lead to people and does not: of those whom it had to pass
+// over, and of all who come after them.
+func (s *Store) mend(ctx context.Context, m *mending) error {
+	again := m.passed
+	m.passed = nil
+	if err := s.mendThese(ctx, m, again); err != nil {
+		return err
 	}
+	for {
+		ids, err := s.Everyone(ctx, m.after, mendPage)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := s.mendThese(ctx, m, ids); err != nil {
+			return err
+		}
+		m.after = ids[len(ids)-1]
+	}
+}
+
+// mendThese looks people over, some at once. Who cannot be read keeps nobody else waiting.
+func (s *Store) mendThese(ctx context.Context, m *mending, ids []string) error {
+	for part := range slices.Chunk(ids, mendAtOnce) {
+		put, errs := make([]int, len(part)), make([]error, len(part))
+		var wg sync.WaitGroup
+		for i, id := range part {
+			wg.Go(func() { put[i], errs[i] = s.mendOne(ctx, id) })
+		}
+		wg.Wait()
+		for i, id := range part {
+			m.put += put[i]
+			if errs[i] != nil {
+				m.passed = append(m.passed, id)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) mendOne(ctx context.Context, patient string) (int, error) {

@@ -2,8 +2,11 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,15 +23,7 @@ func TestMendsAfterAFailOver(t *testing.T) {
 	s := openAt(t, cluster.URL, Options{})
 	ctx := t.Context()
 	const people = 30
-	number := func(i int) bot.Address { return bot.Address{Channel: "sms", At: fmt.Sprintf("+44770090%04d", i)} }
-	for i := range people {
-		c := note(fmt.Sprintf("a-p%d", i), fmt.Sprintf("in:SM%d", i))
-		c.Record.Patient.Addresses = []bot.Address{number(i)}
-		c.Send = []bot.Outgoing{{ID: c.Record.Patient.ID + "-m1", To: number(i), CreatedAt: t0}}
-		if err := s.Commit(ctx, c); err != nil {
-			t.Fatal(err)
-		}
-	}
+	commitReachable(t, s, people)
 	claimed, err := s.ClaimOutgoing(ctx, "sms", t0, time.Minute, people)
 	if err != nil || len(claimed) != people {
 		t.Fatalf("%d claimed, %v", len(claimed), err)
@@ -38,8 +33,65 @@ func TestMendsAfterAFailOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// As after a fail-over of every server at once: nothing that leads to people is left.
-	err = s.servers.masters(ctx, func(ctx context.Context, c *redis.Client) error {
+	awaitMended(t, s)
+	forgetWhatLeadsToPeople(t, s)
+	if at, err := s.PatientsAt(ctx, "a", number(7)); err != nil || len(at) != 0 {
+		t.Fatalf("%v, %v: nothing was lost", at, err)
+	}
+	cluster.Servers[1].Kill()
+	cluster.Servers[1].Again(t)
+	cluster.Servers[1].Await(t, "Cluster state changed: ok", 0)
+	awaitMended(t, s)
+	again := mending{}
+	if err := s.mend(ctx, &again); err != nil || again.put != 0 || len(again.passed) != 0 {
+		t.Errorf("mended again: %+v, %v", again, err)
+	}
+	for i := range people {
+		id := fmt.Sprintf("a-p%d", i)
+		if at, err := s.PatientsAt(ctx, "a", number(i)); err != nil || len(at) != 1 || at[0] != id {
+			t.Errorf("at her number: %v, %v", at, err)
+		}
+		if seen, err := s.Seen(ctx, fmt.Sprintf("in:SM%d", i)); err != nil || !seen {
+			t.Errorf("her key: %v, %v", seen, err)
+		}
+		if o, err := s.OutgoingByCarrier(ctx, "C"+id+"-m1"); err != nil || o.Patient != "" || o.ID != id+"-m1" {
+			t.Errorf("her message: %v, %v", o.ID, err)
+		}
+	}
+}
+
+// number is the telephone of the ith person.
+func number(i int) bot.Address {
+	return bot.Address{Channel: "sms", At: fmt.Sprintf("+44770090%04d", i)}
+}
+
+// commitReachable commits people, each with a number, a key and a message to her.
+func commitReachable(t *testing.T, s *Store, people int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for k := range 16 {
+		wg.Go(func() {
+			for i := k; i < people; i += 16 {
+				c := note(fmt.Sprintf("a-p%d", i), fmt.Sprintf("in:SM%d", i))
+				c.Record.Patient.Addresses = []bot.Address{number(i)}
+				c.Send = []bot.Outgoing{{ID: c.Record.Patient.ID + "-m1", To: number(i), CreatedAt: t0}}
+				if err := s.Commit(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// forgetWhatLeadsToPeople is as a fail-over of every server at once: nothing that leads to
+// people is left.
+func forgetWhatLeadsToPeople(t *testing.T, s *Store) {
+	t.Helper()
+	err := s.servers.masters(t.Context(), func(ctx context.Context, c *redis.Client) error {
 		all, err := c.Keys(ctx, "*").Result()
 		if err != nil {
 			return err
@@ -56,35 +108,148 @@ func TestMendsAfterAFailOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if at, err := s.PatientsAt(ctx, "a", number(7)); err != nil || len(at) != 0 {
-		t.Fatalf("%v, %v: nothing was lost", at, err)
+}
+
+// isMended says whether everybody was looked over for the servers as they run now.
+func isMended(t *testing.T, s *Store) bool {
+	t.Helper()
+	are, err := s.runs(t.Context())
+	mended := plain("get", s.keys.mended())
+	if err == nil {
+		err = s.servers.read(t.Context(), mended)
 	}
-	cluster.Servers[1].Kill()
-	cluster.Servers[1].Again(t)
-	cluster.Servers[1].Await(t, "Cluster state changed: ok", 0)
-	for {
-		s.checkSoon() // as a failed write does
-		if at, err := s.PatientsAt(ctx, "a", number(people-1)); err == nil && len(at) == 1 {
-			break
-		}
-		if err := pause(ctx, askAgain); err != nil {
+	was, none := mended.done.Text()
+	return err == nil && none == nil && was == are
+}
+
+// awaitMended has the servers checked, as a failed write does, until everybody was looked over.
+func awaitMended(t *testing.T, s *Store) {
+	t.Helper()
+	for !isMended(t, s) {
+		s.checkSoon()
+		if err := pause(t.Context(), askAgain); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, err := s.mend(ctx); err != nil || n != 0 {
-		t.Errorf("mended again: %d, %v", n, err)
+}
+
+// mendAnew has everybody looked over again, as after a fail-over.
+func mendAnew(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.servers.write(t.Context(), plain("del", s.keys.mended())); err != nil {
+		t.Fatal(err)
 	}
+	s.checkSoon()
+}
+
+// found counts whom their numbers lead to.
+func found(t *testing.T, s *Store, people int) (n int) {
+	t.Helper()
 	for i := range people {
-		id := fmt.Sprintf("a-p%d", i)
-		if at, err := s.PatientsAt(ctx, "a", number(i)); err != nil || len(at) != 1 || at[0] != id {
-			t.Errorf("at her number: %v, %v", at, err)
+		at, err := s.PatientsAt(t.Context(), "a", number(i))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if seen, err := s.Seen(ctx, fmt.Sprintf("in:SM%d", i)); err != nil || !seen {
-			t.Errorf("her key: %v, %v", seen, err)
+		n += len(at)
+	}
+	return n
+}
+
+// held keeps whoever is looked over waiting until it is let go.
+type held struct{ reached, let chan struct{} }
+
+func (h held) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h held) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (h held) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, commands []redis.Cmder) error {
+		if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Name() == "hkeys" }) { // only leavingsOf asks so
+			select {
+			case h.reached <- struct{}{}:
+			default:
+			}
+			<-h.let
 		}
-		if o, err := s.OutgoingByCarrier(ctx, "C"+id+"-m1"); err != nil || o.Patient != "" || o.ID != id+"-m1" {
-			t.Errorf("her message: %v, %v", o.ID, err)
+		return next(ctx, commands)
+	}
+}
+
+// While people are looked over, which takes minutes in a region, the servers are checked as
+// ever: a fault that is over refuses nobody any longer.
+func TestAMendHoldsUpNoCheck(t *testing.T) {
+	cluster := storetest.StartCluster(t, 3, 0, nil)
+	s := openAt(t, cluster.URL, Options{})
+	ctx := t.Context()
+	const people = 300
+	commitReachable(t, s, people)
+	awaitMended(t, s)
+	h := held{make(chan struct{}, 1), make(chan struct{})}
+	let := sync.OnceFunc(func() { close(h.let) })
+	t.Cleanup(let)
+	err := s.servers.masters(ctx, func(ctx context.Context, c *redis.Client) error { c.AddHook(h); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	forgetWhatLeadsToPeople(t, s)
+	mendAnew(t, s)
+	<-h.reached
+	s.state.Store(&State{Faults: []Fault{{Name: faultRole, Server: cluster.Servers[0].Addr, Text: "is still loading its file"}}})
+	if err := s.Commit(ctx, note("a-late", "late")); !errors.Is(err, bot.ErrUnavailable) {
+		t.Fatalf("a patient on a server with a fault: %v", err)
+	}
+	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for err = bot.ErrUnavailable; err != nil; err = s.Commit(ctx, note("a-late", "late")) {
+		if late := pause(soon, askAgain); late != nil {
+			t.Fatalf("the servers are well, and patients are still refused: %v", err)
 		}
+	}
+	if n, err := s.servers.cluster.Exists(ctx, s.keys.mended()).Result(); err != nil || n != 0 {
+		t.Fatalf("%d, %v: the mend was not held up", n, err)
+	}
+	let()
+	awaitMended(t, s)
+	if n := found(t, s, people); n != people {
+		t.Errorf("the numbers of %d of %d lead to them", n, people)
+	}
+}
+
+// Somebody whose record cannot be read keeps nobody else from being put back, and has her
+// turn when it can be.
+func TestAMendPassesOverWhoCannotBeRead(t *testing.T) {
+	cluster := storetest.StartCluster(t, 3, 0, nil)
+	s := openAt(t, cluster.URL, Options{})
+	ctx := t.Context()
+	const people = 100
+	commitReachable(t, s, people)
+	awaitMended(t, s)
+	record := s.keys.record("a-p0") // the first by id
+	is, err := s.servers.cluster.Get(ctx, record).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(text string) {
+		t.Helper()
+		if err := s.servers.cluster.Set(ctx, record, text, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("1 \n{")
+	forgetWhatLeadsToPeople(t, s)
+	mendAnew(t, s)
+	soon, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for n := 0; n < people-1; n = found(t, s, people) {
+		if late := pause(soon, askAgain); late != nil {
+			t.Fatalf("the numbers of %d of %d lead to them, and one cannot be read", n, people)
+		}
+	}
+	if isMended(t, s) {
+		t.Error("all counts as done, and somebody is left")
+	}
+	put(is)
+	awaitMended(t, s)
+	if n := found(t, s, people); n != people {
+		t.Errorf("the numbers of %d of %d lead to them", n, people)
 	}
 }
 

@@ -58,11 +58,12 @@ type Store struct {
 
 	mu     sync.RWMutex // held for reading while a call is under way; for writing to close
 	closed bool
-	stop   context.CancelFunc // ends the checks and the telling
-	checks sync.WaitGroup     // both
+	stop   context.CancelFunc // ends the checks, the mending and the telling
+	checks sync.WaitGroup     // all three
 
 	state   atomic.Pointer[State]
 	recheck chan struct{} // asks for a check now
+	remend  chan struct{} // asks for what a fail-over has lost
 	told    chan bot.Hint // on their way to the other processes
 	self    string        // tells our hints from theirs
 
@@ -113,7 +114,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{target: t, servers: connect(t, o.Copies, o.Log), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1),
+	s := &Store{target: t, servers: connect(t, o.Copies, o.Log), keys: keys{t.prefix}, options: o, recheck: make(chan struct{}, 1), remend: make(chan struct{}, 1),
 		told: make(chan bot.Hint, 256), self: rand.Text()}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, s.servers.close())
@@ -156,6 +157,7 @@ func (s *Store) begin(ctx context.Context) error {
 	watching, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.checks.Go(func() { s.keepChecking(watching) })
+	s.checks.Go(func() { s.keepMending(watching) })
 	s.checks.Go(func() { s.keepTelling(watching) })
 	return nil
 }
