@@ -110,7 +110,7 @@ func (b *Bot) CountFigures(ctx context.Context) error {
 				calls[r.Patient] = append(calls[r.Patient], Row{ID: r.ID, Level: r.Level, OpenedAt: r.OpenedAt, DueAt: r.DueAt, SpokeAt: r.SpokeAt, ClosedAt: r.ClosedAt})
 			}
 		}
-		if len(page) < reportPage {
+		if len(page) == 0 {
 			break
 		}
 	}

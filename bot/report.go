@@ -46,18 +46,20 @@ var bands = []struct {
 	name  string
 }{{50, "under 50"}, {65, "50 to 64"}, {80, "65 to 79"}, {1 << 30, "80 and over"}}
 
+// reportPage is how many closed rows are looked at together. A page may be shorter than that
+// before the last one: a row of it was opened again meanwhile.
 const reportPage = 1000
 
 // Report adds up what was closed from a time until another.
 func (b *Bot) Report(ctx context.Context, from, to time.Time) (Report, error) {
 	r := Report{From: from, To: to}
 	var rows []Row
-	for {
-		page, err := b.Queue(ctx, QueueFilter{States: []RowState{Closed}, ClosedSince: from, Limit: reportPage, Skip: len(rows)})
+	for skip := 0; ; skip += reportPage {
+		page, err := b.Queue(ctx, QueueFilter{States: []RowState{Closed}, ClosedSince: from, Limit: reportPage, Skip: skip})
 		if err != nil {
 			return r, fmt.Errorf("report: %w", err)
 		}
-		if rows = append(rows, page...); len(page) < reportPage {
+		if rows = append(rows, page...); len(page) == 0 {
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package bot_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -52,5 +53,33 @@ func TestReport(t *testing.T) {
 	}
 	if r, err := w.Report(t.Context(), begin.AddDate(0, 0, -9), begin); err != nil || r.Levels[1].Rows != 0 {
 		t.Errorf("before: %+v, %v", r, err)
+	}
+}
+
+// shortPages is a store whose pages of the queue lack a row each: it was opened again between
+// the list and the look at it.
+type shortPages struct {
+	bot.Store
+	pages []int // rows of each
+}
+
+func (s *shortPages) Queue(_ context.Context, f bot.QueueFilter) ([]bot.Row, error) {
+	if len(f.States) != 1 || f.States[0] != bot.Closed || f.Skip/f.Limit >= len(s.pages) {
+		return nil, nil
+	}
+	rows := make([]bot.Row, s.pages[f.Skip/f.Limit])
+	for i := range rows {
+		rows[i] = bot.Row{Level: triage.Soon, State: bot.Closed, Concern: "pain", ClosedAt: f.ClosedSince.Add(time.Minute)}
+	}
+	return rows, nil
+}
+
+// A page of closed rows that is not full does not end the report.
+func TestReportGoesOnAfterAShortPage(t *testing.T) {
+	at := time.Date(2026, 11, 24, 10, 30, 0, 0, time.UTC)
+	b, _ := botOn(t, &shortPages{newStore(t), []int{999, 1000, 3}}, &at, nil)
+	r, err := b.Report(t.Context(), at.AddDate(0, -1, 0), at)
+	if err != nil || r.Levels[2].Level != triage.Soon || r.Levels[2].Rows != 2002 {
+		t.Errorf("%+v, %v", r.Levels, err)
 	}
 }
