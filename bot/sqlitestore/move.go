@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -107,13 +106,13 @@ func byNumber(a, b, mark string) int {
 	return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
 }
 
-// placed is a line's number that stands by a place and then by nothing in
-// particular, for lines whose order came from elsewhere.
-func placed(place int64, bits int, name string) int64 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return place<<bits | int64(h.Sum32())&(1<<bits-1)
-}
+// Lines whose order came from elsewhere are numbered within a band: addresses within the
+// one of their place, messages within the one of their millisecond. Each takes the next
+// number that is free there, whoever was first: no two can ever have one.
+const (
+	placeBits  = 32
+	millisBits = 20
+)
 
 // Import keeps everything of a patient.
 func (s *Store) Import(ctx context.Context, w bot.Whole) error {
@@ -145,8 +144,9 @@ func (s *Store) Import(ctx context.Context, w bot.Whole) error {
 			if i >= len(w.Places) {
 				break
 			}
-			_, err := s.write.ExecContext(bg, "UPDATE addresses SET n = ?5 WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4",
-				p.Service, a.Channel, s.blindAt(a), p.ID, placed(int64(w.Places[i]), 32, p.ID+a.Channel+a.At))
+			place := int64(w.Places[i])
+			_, err := s.write.ExecContext(bg, `UPDATE addresses SET n = (SELECT coalesce(max(n) + 1, ?5) FROM addresses WHERE n >= ?5 AND n < ?6)
+				WHERE service = ?1 AND channel = ?2 AND at = ?3 AND patient = ?4`, p.Service, a.Channel, s.blindAt(a), p.ID, place<<placeBits, (place+1)<<placeBits)
 			if err != nil {
 				return err
 			}
@@ -203,9 +203,10 @@ func (s *Store) importMessages(ctx context.Context, messages []bot.Outgoing) err
 		if err != nil {
 			return err
 		}
+		made := millis(o.CreatedAt)
 		_, err = s.write.ExecContext(ctx, `INSERT INTO outgoing (n, id, channel, recipient, priority, not_before, created, state, fence, attempts, lease_until, unsettled,
-			settled_at, carrier_id, code, message) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			placed(millis(o.CreatedAt), 20, o.ID), o.ID, o.To.Channel, s.blindAt(o.To), int(o.Priority), millis(o.NotBefore), millis(o.CreatedAt), stateNumber(o.State), o.Fence,
+			settled_at, carrier_id, code, message) VALUES ((SELECT coalesce(max(n) + 1, ?1) FROM outgoing WHERE n >= ?1 AND n < ?2),?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			made<<millisBits, (made+1)<<millisBits, o.ID, o.To.Channel, s.blindAt(o.To), int(o.Priority), millis(o.NotBefore), made, stateNumber(o.State), o.Fence,
 			o.Attempts, millis(o.LeaseUntil), o.Unsettled, millis(o.SettledAt), nullable(o.CarrierID), nullable(o.Code), text)
 		if err != nil {
 			return err

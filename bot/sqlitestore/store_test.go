@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +112,66 @@ func TestEncryptedOnlyAlone(t *testing.T) {
 }
 
 func TestMove(t *testing.T) { storetest.RunMove(t, files, files) }
+
+// Two addresses, or two messages of one millisecond, whose names have one hash: their
+// lines were numbered by it, and of such two the second was refused, each time again.
+func TestMoveKeepsWhatSharesAHash(t *testing.T) {
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	sum := func(name string) uint32 {
+		h := fnv.New32a()
+		h.Write([]byte(name))
+		return h.Sum32()
+	}
+	shared := bot.Address{Channel: "sms", At: "+447700900999"}
+	id := func(n int) string { return fmt.Sprintf("a-p%06d", n) }
+	own := func(n int) bot.Address { return bot.Address{Channel: "sms", At: fmt.Sprintf("+4477%08d", n)} }
+	low, high := twoAlike(func(n int) uint32 { return sum(id(n) + own(n).Channel + own(n).At) })
+	message := func(n int) string { return fmt.Sprintf("%s-m%d", id(high), n) }
+	first, second := twoAlike(func(n int) uint32 { return sum(message(n)) << 12 })
+
+	from, to := open(t), open(t)
+	for _, n := range []int{high, low} { // who has the shared number first stands last by her id
+		c := bot.Change{Record: bot.Record{Patient: bot.Patient{ID: id(n), Service: "a", Addresses: []bot.Address{own(n), shared}}}}
+		if n == high {
+			for _, m := range []int{first, second} {
+				c.Send = append(c.Send, bot.Outgoing{ID: message(m), Service: "a", Patient: id(n), To: shared, Text: "x", CreatedAt: now, State: bot.OutPending})
+			}
+		}
+		if err := from.Commit(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	moved, err := bot.Move(t.Context(), from, to, nil)
+	if err != nil || moved.People != 2 || moved.Messages != 2 {
+		t.Fatalf("moved %+v, %v", moved, err)
+	}
+	if again, err := bot.Move(t.Context(), from, to, nil); err != nil || again != moved {
+		t.Errorf("and once more %+v, %v", again, err)
+	}
+	if ids, err := to.PatientsAt(t.Context(), "a", shared); err != nil || !slices.Equal(ids, []string{id(high), id(low)}) {
+		t.Errorf("at the number that they share are %v, %v", ids, err)
+	}
+	for _, want := range []string{message(first), message(second)} {
+		claimed, err := to.ClaimOutgoing(t.Context(), "sms", now, time.Minute, 10)
+		if err != nil || len(claimed) != 1 || claimed[0].ID != want {
+			t.Fatalf("claimed %+v, %v, want %s", claimed, err, want)
+		}
+		if err := to.Settle(t.Context(), bot.Settlement{ID: want, Fence: claimed[0].Fence, State: bot.OutSent, At: now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// twoAlike finds the first two numbers of which something is the same.
+func twoAlike(of func(n int) uint32) (first, second int) {
+	seen := make(map[uint32]int)
+	for n := 1; ; n++ {
+		if before, ok := seen[of(n)]; ok {
+			return before, n
+		}
+		seen[of(n)] = n
+	}
+}
 
 func TestBackup(t *testing.T) { storetest.RunBackup(t, files, files) }
 
