@@ -18,23 +18,31 @@ import (
 // It may be called at any time, twice, or on two machines: a wake happens once.
 // Several patients are woken at once, so that their changes share the store's
 // commits; one patient's fault does not keep the others waiting, and the faults
-// come back joined.
+// come back joined. Nor does a part of the store that does not answer: all who are
+// due are tried, for those who lie there may be the first, each time.
 func (b *Bot) Wake(ctx context.Context) (int, error) {
 	const (
 		batch  = 512
 		rounds = 50 // what one patient can want in a minute, and far more
 	)
 	done := 0
-	var faults []error
+	var faults, unanswered []error
 	failed, woken := make(map[string]bool), make(map[string]int)
+	joined := func() error {
+		if n := len(unanswered); n > 0 { // one stands for all: they may be thousands, each second
+			faults = append(faults, fmt.Errorf("wake %d people for whom the store does not answer: %w", n, unanswered[0]))
+		}
+		return errors.Join(faults...)
+	}
 	for {
 		due, err := b.store.Due(ctx, b.now(), batch+len(failed))
 		if err != nil {
-			return done, errors.Join(append(faults, fmt.Errorf("look for what is due: %w", err))...)
+			faults = append(faults, fmt.Errorf("look for what is due: %w", err))
+			return done, joined()
 		}
 		due = slices.DeleteFunc(due, func(d Due) bool { return failed[d.Patient] })
 		if len(due) == 0 {
-			return done, errors.Join(faults...)
+			return done, joined()
 		}
 		for i, err := range b.wakeAll(ctx, due) {
 			patient := due[i].Patient
@@ -46,10 +54,14 @@ func (b *Bot) Wake(ctx context.Context) (int, error) {
 				continue
 			}
 			failed[patient] = true
-			faults = append(faults, fmt.Errorf("wake %s: %w", patient, err))
-			b.log.Error("wake failed", "patient", patient, "err", err)
-			if ctx.Err() != nil || errors.Is(err, ErrUnavailable) {
-				return done, errors.Join(faults...)
+			if errors.Is(err, ErrUnavailable) {
+				unanswered = append(unanswered, err)
+			} else {
+				faults = append(faults, fmt.Errorf("wake %s: %w", patient, err))
+				b.log.Error("wake failed", "patient", patient, "err", err)
+			}
+			if ctx.Err() != nil {
+				return done, joined()
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -362,6 +363,119 @@ func countsForNothing(t *testing.T, url string, replicas []*storetest.Redis) {
 	claimed, err := s.ClaimOutgoing(ctx, "sms", t0.Add(2*time.Minute), time.Minute, 10)
 	if err != nil || len(claimed) != 1 || !claimed[0].Unsettled {
 		t.Errorf("claimed again: %+v, %v; want it as one that may have gone", claimed, err)
+	}
+}
+
+// A master without its replica keeps back what lies there, and what goes to a telephone that
+// is held there. No other text, page or retry waits for it, also where each claim has room for one.
+func TestAMasterWithoutItsReplicaKeepsBackNobodyElse(t *testing.T) {
+	t.Parallel()
+	t.Run("Silent", func(t *testing.T) { // writes are done there, and it is not known whether they stay
+		t.Parallel()
+		keepsBackNobodyElse(t, func(replica *storetest.Redis) (again func()) {
+			replica.Signal(stopSignal)
+			return func() { replica.Signal(goOnSignal) }
+		})
+	})
+	t.Run("Gone", func(t *testing.T) { // writes are refused
+		t.Parallel()
+		keepsBackNobodyElse(t, func(replica *storetest.Redis) (again func()) {
+			replica.Kill()
+			return func() { replica.Again(t) }
+		})
+	})
+}
+
+func keepsBackNobodyElse(t *testing.T, lose func(replica *storetest.Redis) (again func())) {
+	c := storetest.StartCluster(t, 3, 1, nil, "--min-replicas-to-write", "1", "--min-replicas-max-lag", "10")
+	s := openAt(t, c.URL, Options{Copies: 1})
+	ctx, first := t.Context(), client(t, c.Servers[0].Addr)
+	const bad, well = true, false
+	lies := func(sl slot) bool { // on the first master, which has the first third of the hash slots
+		hash, err := first.ClusterKeySlot(ctx, s.keys.due(sl)).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash < 1<<14/3
+	}
+	n := 0
+	person := func(on bool) string {
+		for {
+			n++
+			if id := fmt.Sprintf("a-p%d", n); lies(slotOf(id)) == on {
+				return id
+			}
+		}
+	}
+	phone := func(on bool) bot.Address {
+		for {
+			n++
+			if at := (bot.Address{Channel: "sms", At: fmt.Sprintf("+44770090%04d", n)}); lies(slotOf(s.recipient(at))) == on {
+				return at
+			}
+		}
+	}
+	send := func(patient string, to bot.Address, what bot.Priority, from time.Time) (id string) {
+		n++
+		c := note(patient, "")
+		c.Send = []bot.Outgoing{{ID: patient + "-m0", To: to, Priority: what, CreatedAt: t0.Add(time.Duration(n) * time.Millisecond), NotBefore: from}}
+		if err := s.Commit(ctx, c); err != nil {
+			t.Fatal(err)
+		}
+		return c.Send[0].ID
+	}
+	nurse, later := phone(well), t0.Add(time.Minute)
+	kept := []string{
+		send(person(bad), nurse, bot.PriorityPage, t0),
+		send(person(well), phone(bad), bot.PriorityReply, t0),
+		send(person(bad), phone(well), bot.PriorityReply, later),
+	}
+	page, text := send(person(well), nurse, bot.PriorityPage, t0), send(person(well), phone(well), bot.PriorityReply, t0)
+	retry := send(person(well), phone(well), bot.PriorityReply, later)
+
+	again := lose(c.Servers[3])
+	claimed := func(now time.Time) (ids []string) { // one by one, till a claim gives none
+		t.Helper()
+		for {
+			batch, err := s.ClaimOutgoing(ctx, "sms", now, time.Hour, 1)
+			if len(batch) == 0 {
+				if !errors.Is(err, bot.ErrUnavailable) {
+					t.Errorf("what is kept back is told as %v, want ErrUnavailable", err)
+				}
+				return ids
+			}
+			if err != nil || len(ids) == 10 {
+				t.Fatal(batch, err)
+			}
+			ids = append(ids, batch[0].ID)
+			if err := s.Settle(ctx, bot.Settlement{ID: batch[0].ID, Fence: batch[0].Fence, State: bot.OutSent, At: now}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, want := claimed(t0.Add(time.Second)), []string{page, text}; !slices.Equal(got, want) {
+		t.Errorf("%v may leave, want %v", got, want)
+	}
+	if got, want := claimed(later), []string{retry}; !slices.Equal(got, want) {
+		t.Errorf("%v may leave a minute later, want %v", got, want)
+	}
+	again()
+	c.AwaitWhole(t, 3)
+	var got []string
+	for len(got) < len(kept) { // the servers take writes again a moment later
+		batch, err := s.ClaimOutgoing(ctx, "sms", t0.Add(2*time.Hour), time.Hour, 10)
+		if err != nil && !errors.Is(err, bot.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		for _, o := range batch {
+			got = append(got, o.ID)
+		}
+		if err := pause(ctx, askAgain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(kept))) {
+		t.Errorf("with its replica %v may leave, want %v", got, kept)
 	}
 }
 

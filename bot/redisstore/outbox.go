@@ -64,13 +64,17 @@ type claiming struct {
 	limit   int
 	claimed []bot.Outgoing
 	settled map[string]bool // recipients for whom nothing more can be done in this call
-	gone    map[string]bool // members that turned out not to be ready
+	gone    map[string]bool // members that turned out not to be ready, or cannot be leased in this call
+	lost    [slotCount]bool // of servers that cannot be written to in this call
+	fault   error           // the first of such a server
 }
 
 // ClaimOutgoing leases messages that may leave. It looks at the first of every
 // slot, holds each one's recipient, and then leases it in its own slot, which
 // decides; where one server has all slots, one script does both. A claim that is
 // cut short leaves at most held recipients, who are free again with the lease's end.
+// Where one of several servers cannot be written to, what lies on the others leaves;
+// the fault is given when that is nothing.
 func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
 	leave, err := s.enter(ctx)
 	if err != nil {
@@ -109,7 +113,7 @@ func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time
 			break
 		}
 	}
-	return c.claimed, nil
+	return c.claimed, c.unless(c.fault)
 }
 
 // look gives the first messages of each slot that may leave, by one script.
@@ -155,6 +159,27 @@ func (c *claiming) unless(err error) error {
 // ripenAtOnce bounds how long a script moves messages in one slot.
 const ripenAtOnce = 500
 
+// lose notes that a command on a slot failed. It says whether its server cannot be written to:
+// then nothing more is asked of that in this call, for each try may take seconds. If not, the
+// command itself is at fault.
+func (c *claiming) lose(ctx context.Context, sl slot, failed *command) bool {
+	err := failed.err()
+	if c.fault == nil {
+		c.fault = unavailable(err)
+	}
+	if failed.few == nil && !isLost(err) && (strings.HasPrefix(err.Error(), "ERR ") || strings.HasPrefix(err.Error(), "WRONGTYPE ")) {
+		return false
+	}
+	s := c.store
+	server, _ := s.servers.server(ctx, s.keys.ready(sl, c.channel))
+	for other := range slot(slotCount) {
+		if its, _ := s.servers.server(ctx, s.keys.ready(other, c.channel)); its == server {
+			c.lost[other] = true
+		}
+	}
+	return true
+}
+
 // ripen puts messages whose time has come, or whose lease ran out, among the ready.
 func (c *claiming) ripen(ctx context.Context) error {
 	s := c.store
@@ -162,29 +187,29 @@ func (c *claiming) ripen(ctx context.Context) error {
 	if err := s.servers.read(ctx, counts...); err != nil {
 		return err
 	}
-	for {
-		var moves []*command
-		for i, count := range counts {
-			if n, _ := count.done.Int64(); n > 0 {
-				sl := slot(i)
-				moves = append(moves, scriptRipen.call([]string{s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel)}, c.now, ripenAtOnce))
-			}
-		}
-		if len(moves) == 0 {
-			return nil
-		}
-		if err := s.servers.write(ctx, moves...); err != nil {
-			return err
-		}
-		more := false
-		for _, m := range moves {
-			n, _ := m.done.Int64()
-			more = more || n == ripenAtOnce
-		}
-		if !more {
-			return nil
+	var ripe []slot
+	for i, count := range counts {
+		if n, _ := count.done.Int64(); n > 0 {
+			ripe = append(ripe, slot(i))
 		}
 	}
+	for len(ripe) > 0 {
+		moves := make([]*command, len(ripe))
+		for i, sl := range ripe {
+			moves[i] = scriptRipen.call([]string{s.keys.ready(sl, c.channel), s.keys.later(sl, c.channel)}, c.now, ripenAtOnce)
+		}
+		_ = s.servers.write(ctx, moves...) // each has its own fault
+		var more []slot
+		for i, move := range moves {
+			if move.err() != nil {
+				c.lose(ctx, ripe[i], move)
+			} else if n, _ := move.done.Int64(); n == ripenAtOnce {
+				more = append(more, ripe[i])
+			}
+		}
+		ripe = more
+	}
+	return nil
 }
 
 // candidate is a message that stands ready.
@@ -203,7 +228,7 @@ func (c *claiming) choose(seen []member) []candidate {
 			break
 		}
 		to, id, _ := strings.Cut(m.name, ":")
-		if c.gone[m.name] || c.settled[to] || chosen[to] {
+		if c.gone[m.name] || c.settled[to] || chosen[to] || c.lost[m.slot] || c.lost[slotOf(to)] {
 			continue
 		}
 		patient, n, ok := bot.OwnerOf(id, bot.MessageMark)
@@ -264,14 +289,15 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 	for i, m := range round {
 		holds[i] = scriptHold.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id, c.now, c.until)
 	}
-	if err := s.servers.write(ctx, holds...); err != nil {
-		return err
-	}
+	_ = s.servers.write(ctx, holds...) // each has its own fault
 	var free []candidate
 	var had []bool // the message had its recipient before: it is not ours to give back
 	var leases []*command
 	for i, m := range round {
-		if got, _ := holds[i].done.Int64(); got > 0 {
+		if holds[i].err() != nil {
+			c.lose(ctx, slotOf(m.recipient), holds[i])
+			c.settled[m.recipient] = true
+		} else if got, _ := holds[i].done.Int64(); got > 0 {
 			free, had = append(free, m), append(had, got == 2)
 			leases = append(leases, scriptClaim.call([]string{s.keys.messages(m.patient), s.keys.ready(m.slot, c.channel), s.keys.later(m.slot, c.channel)},
 				m.n, m.name, c.now, c.until))
@@ -282,18 +308,19 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	// Of several servers one may fail: what the others leased must be sent.
-	fault := s.servers.write(ctx, leases...)
+	_ = s.servers.write(ctx, leases...) // of several servers one may fail: what the others leased must be sent
 	var back []*command
 	for i, m := range free {
-		if leases[i].err() != nil {
-			c.settled[m.recipient] = true
-			continue
+		var answer []string
+		err, lost := leases[i].err(), false
+		if err == nil {
+			answer, err = leases[i].done.StringSlice()
+		} else if lost = c.lose(ctx, m.slot, leases[i]); !lost {
+			c.settled[m.recipient] = true // what else goes there may be hers too, and comes after it
 		}
-		answer, err := leases[i].done.StringSlice()
 		if err != nil || len(answer) != 2 {
 			c.gone[m.name] = true
-			if !had[i] {
+			if lost || !had[i] { // lost: nobody can have it, and its recipient may be a nurse to whom others' pages go
 				back = append(back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
 			}
 			continue
@@ -303,11 +330,8 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 			return err
 		}
 	}
-	if fault != nil {
-		return fault
-	}
 	if len(back) > 0 {
-		return s.servers.write(ctx, back...)
+		_ = s.servers.write(ctx, back...) // who is not let go is free again with the lease's end
 	}
 	return nil
 }
