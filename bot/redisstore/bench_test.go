@@ -87,7 +87,7 @@ func bare(b *testing.B, s *Store, floor *script, patients int, n int64) {
 		return
 	}
 	k, id, o, sl := s.keys, rec.Patient.ID, &c.Send[0], slotOf(rec.Patient.ID)
-	keys, args := []string{k.record(id), k.journal(id), k.messages(id)}, []any{append([]byte("1 \n"), e.args[5].([]byte)...), e.args[13], e.args[14], e.args[15], n, e.args[18]}
+	keys, args := []string{k.record(id), k.journal(id), k.messages(id)}, []any{append([]byte("1 \n"), e.args[5].([]byte)...), e.args[14], e.args[15], e.args[16], n, e.args[19]}
 	if floor == same {
 		keys = append(keys, k.done(id), k.claims(c.Key), k.due(sl), k.ready(sl, "sms"), k.unsettled(sl))
 		order := int64(bot.PriorityReply)<<51 + time.Now().UnixMicro()

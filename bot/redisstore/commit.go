@@ -27,6 +27,16 @@ type who struct {
 	Index []string `json:"i"`
 }
 
+// service is the one that she belongs to.
+func (w *who) service() (service string) {
+	for _, m := range w.Index {
+		if rest, ok := strings.CutPrefix(m, "i\x00"); ok {
+			service, _, _ = strings.Cut(rest, "\x00")
+		}
+	}
+	return service
+}
+
 func (s *Store) whoIs(p *bot.Patient) who {
 	w := who{Addresses: []string{}}
 	for _, a := range p.Addresses {
@@ -149,9 +159,13 @@ func (s *Store) encode(c *bot.Change, known bool) (*encoded, error) {
 	for _, state := range places {
 		e.keys = append(e.keys, k.queue(sl, p.Service, state))
 	}
-	e.keys = append(e.keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.done(p.ID), k.cards(sl))
+	e.keys = append(e.keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.done(p.ID), k.cards(sl), k.unsaid(sl))
+	words := ""
+	if len(bot.SaidOn(c.Entries)) > 0 {
+		words = "1"
+	}
 	e.args = []any{p.ID, c.Base, c.Key, 0, nextWake(c.Record.Wakes), record, whoText, p.Service,
-		len(c.Entries), len(c.Rows), len(c.Send), len(c.Cancel), len(c.Audit)}
+		len(c.Entries), len(c.Rows), len(c.Send), len(c.Cancel), len(c.Audit), words}
 	for i := range c.Entries {
 		if err := e.add(s.vault, vault.EntryPlace(p.ID), "entry", &c.Entries[i]); err != nil {
 			return nil, err
@@ -274,7 +288,6 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 	ctx, cancel := whole(ctx)
 	defer cancel()
 	barred, claimed := int64(0), false
-	first := s.enterSaid(p.ID, p.Service, c.Entries)
 	for range maxClaims {
 		switch {
 		case c.Key == "":
@@ -294,11 +307,10 @@ func (s *Store) Commit(ctx context.Context, c bot.Change) error {
 			}
 		}
 		run := scriptCommit.call(e.keys, e.args...)
-		if err := s.servers.write(ctx, append(first, run)...); err != nil {
+		if err := s.servers.write(ctx, run); err != nil {
 			s.checkSoon()
 			return err
 		}
-		first = nil
 		answer, err := run.done.Slice()
 		if err != nil || len(answer) == 0 {
 			return unavailable(fmt.Errorf("an answer that is none: %w", err))

@@ -54,7 +54,7 @@ func (s *Store) Erase(ctx context.Context, patient string, version int64, entry 
 	for _, state := range places {
 		keys = append(keys, k.queue(sl, service, state))
 	}
-	keys = append(keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.cards(sl))
+	keys = append(keys, k.unsettled(sl), k.audit(sl), k.counters(sl), k.leavings(sl), k.cards(sl), k.unsaid(sl))
 	leftText, err := json.Marshal(left)
 	if err != nil {
 		return unavailable(err)
@@ -152,12 +152,7 @@ func (s *Store) takeOut(ctx context.Context, sl slot, name, text string) error {
 			return err
 		}
 	}
-	service := ""
-	for _, m := range left.Index {
-		if rest, ok := strings.CutPrefix(m, "i\x00"); ok {
-			service, _, _ = strings.Cut(rest, "\x00")
-		}
-	}
+	service := left.service()
 	var out []*command
 	for _, a := range left.Addresses {
 		if slices.Contains(now.Addresses, a) {

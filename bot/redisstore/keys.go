@@ -110,6 +110,10 @@ func (k keys) counters(s slot) string { return k.in(s, "n") }
 // leavings: hash; "PATIENT@VERSION" → JSON of what must still be taken out of other slots (type leavings).
 func (k keys) leavings(s slot) string { return k.in(s, "leavings") }
 
+// unsaid: hash; patient → "FROM VERSION": what she said from the entry FROM of her journal on is not entered yet where it is
+// looked up by its words (said), or not wholly; her change to VERSION noted it last.
+func (k keys) unsaid(s slot) string { return k.in(s, "unsaid") }
+
 // markBeside: string "1", beside any key; written for the sake of being written, before replicas are waited for (await).
 func markBeside(key string) string { return key[:strings.Index(key, "}:")+1] + ":mark" }
 
@@ -126,7 +130,7 @@ func (k keys) at(service string, a bot.Address) string {
 func (k keys) claims(key string) string { return k.in(slotOf(key), "keys") }
 
 // said: sorted set; patient → the day, since 1970, on which she last said a word of the mark (see package vault). It is written
-// before her journal and may say too much: her journal decides.
+// after a commit, as unsaid notes, and may say too much: her journal decides.
 func (k keys) said(service string, mark uint32) string {
 	name := service + "\x00" + strconv.FormatUint(uint64(mark), 10)
 	return k.in(slotOf(name), "said:"+name)

@@ -155,22 +155,20 @@ func found(t *testing.T, s *Store, people int) (n int) {
 	return n
 }
 
-// held keeps whoever is looked over waiting until it is let go.
-type held struct{ reached, let chan struct{} }
+// before is a hook of a client: it is called before commands are sent.
+type before func(commands []redis.Cmder)
 
-func (h held) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (h held) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
-func (h held) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (b before) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (b before) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (b before) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, commands []redis.Cmder) error {
-		if slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Name() == "hkeys" }) { // only leavingsOf asks so
-			select {
-			case h.reached <- struct{}{}:
-			default:
-			}
-			<-h.let
-		}
+		b(commands)
 		return next(ctx, commands)
 	}
+}
+
+func has(commands []redis.Cmder, name string) bool {
+	return slices.ContainsFunc(commands, func(c redis.Cmder) bool { return c.Name() == name })
 }
 
 // While people are looked over, which takes minutes in a region, the servers are checked as
@@ -182,16 +180,22 @@ func TestAMendHoldsUpNoCheck(t *testing.T) {
 	const people = 300
 	commitReachable(t, s, people)
 	awaitMended(t, s)
-	h := held{make(chan struct{}, 1), make(chan struct{})}
-	let := sync.OnceFunc(func() { close(h.let) })
+	reached, held := make(chan struct{}), make(chan struct{})
+	begun, let := sync.OnceFunc(func() { close(reached) }), sync.OnceFunc(func() { close(held) })
 	t.Cleanup(let)
-	err := s.servers.masters(ctx, func(ctx context.Context, c *redis.Client) error { c.AddHook(h); return nil })
+	hold := before(func(commands []redis.Cmder) {
+		if has(commands, "hkeys") { // only leavingsOf asks so
+			begun()
+			<-held
+		}
+	})
+	err := s.servers.masters(ctx, func(ctx context.Context, c *redis.Client) error { c.AddHook(hold); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	forgetWhatLeadsToPeople(t, s)
 	mendAnew(t, s)
-	<-h.reached
+	<-reached
 	s.state.Store(&State{Faults: []Fault{{Name: faultRole, Server: cluster.Servers[0].Addr, Text: "is still loading its file"}}})
 	if err := s.Commit(ctx, note("a-late", "late")); !errors.Is(err, bot.ErrUnavailable) {
 		t.Fatalf("a patient on a server with a fault: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"lookout/bot"
 	"lookout/bot/vault"
@@ -32,8 +33,95 @@ func (s *Store) saidKeys(v *vault.Vault, service string, entries []bot.Entry) []
 	return slices.Compact(all)
 }
 
-// EnterNewSaid finds nothing to do: a commit enters its own words, on its way to the server.
-func (s *Store) EnterNewSaid(ctx context.Context) error { return nil }
+// unsaid is a note of somebody whose new messages are not entered.
+type unsaid struct{ patient, note string }
+
+// newSaidAtOnce is how many people's new messages are entered in one go.
+const newSaidAtOnce = 100
+
+// EnterNewSaid enters the words of what was committed and is not entered yet. Where a server
+// takes none, those of others are entered all the same, and it is told.
+func (s *Store) EnterNewSaid(ctx context.Context) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	look := everySlot(func(sl slot) *command { return plain("hgetall", s.keys.unsaid(sl)) })
+	if err := s.servers.read(ctx, look...); err != nil {
+		return err
+	}
+	var noted []unsaid
+	for _, c := range look {
+		for patient, note := range pairs(c) {
+			noted = append(noted, unsaid{patient, note})
+		}
+	}
+	for part := range slices.Chunk(noted, newSaidAtOnce) {
+		if fault := s.enterUnsaid(ctx, part); err == nil {
+			err = fault
+		}
+	}
+	return err
+}
+
+// enterUnsaid works notes off. One stays while not all of its words are entered, or when
+// more came meanwhile.
+func (s *Store) enterUnsaid(ctx context.Context, noted []unsaid) error {
+	var look []*command
+	for _, u := range noted {
+		from, _, _ := strings.Cut(u.note, " ")
+		look = append(look, plain("hget", s.keys.who(slotOf(u.patient)), u.patient), plain("lrange", s.keys.journal(u.patient), atoi(from)-1, -1))
+	}
+	if err := s.servers.read(ctx, look...); err != nil {
+		return err
+	}
+	enter := make([][]*command, len(noted))
+	var all, there []*command
+	for i, u := range noted {
+		text, _ := look[2*i].done.Text()
+		lines, _ := look[2*i+1].done.StringSlice()
+		w, err := decode[who](text)
+		if err != nil {
+			lines = nil // she was erased
+		}
+		var entries []bot.Entry
+		for _, line := range lines {
+			e, err := open[bot.Entry](s, vault.EntryPlace(u.patient), line)
+			if err != nil {
+				continue // it is told of where her journal is read: here it must not end everybody's search
+			}
+			entries = append(entries, e)
+		}
+		enter[i] = s.enterSaid(u.patient, w.service(), entries)
+		all = append(all, enter[i]...)
+		there = append(there, plain("exists", s.keys.record(u.patient)))
+	}
+	var fault error
+	if len(all) > 0 {
+		fault = s.servers.write(ctx, all...)
+	}
+	if err := s.servers.read(ctx, there...); err != nil {
+		return err
+	}
+	var after []*command
+	for i, u := range noted {
+		if n, _ := there[i].done.Int64(); n == 0 { // an erasure did not know yet what was entered here
+			for _, c := range enter[i] {
+				after = append(after, plain("zrem", c.key, u.patient))
+			}
+		} else if slices.ContainsFunc(enter[i], func(c *command) bool { return c.err() != nil }) {
+			continue
+		}
+		after = append(after, scriptSwap.call([]string{s.keys.unsaid(slotOf(u.patient))}, u.patient, u.note, ""))
+	}
+	if len(after) > 0 {
+		if err := s.servers.write(ctx, after...); err != nil {
+			return err
+		}
+	}
+	return fault
+}
 
 // EnterSaid enters the words of all of her messages, from her journal.
 func (s *Store) EnterSaid(ctx context.Context, patient string) error {
@@ -65,6 +153,9 @@ const saidAtOnce, saidCap = 1000, 20_000
 func (s *Store) Said(ctx context.Context, service string, words []string, limit int) ([]string, error) {
 	if len(words) == 0 || limit <= 0 {
 		return nil, nil
+	}
+	if err := s.EnterNewSaid(ctx); err != nil {
+		return nil, err
 	}
 	leave, err := s.enter(ctx)
 	if err != nil {

@@ -24,6 +24,8 @@
 //     older one there, so that of two one counts, whenever either comes;
 //   - a telephone is held for one message before that is leased, so that one at
 //     a time is on its way to it, whoever sends;
+//   - words by which a message is searched are entered after it was committed, which
+//     notes that they are to be: they decide nothing about it;
 //   - audit entries stand in the slot of what they are about, and are gathered
 //     from there into one log, each once.
 //

@@ -2,11 +2,12 @@
 -- KEYS  1 record  2 journal  3 rows  4 messages  5 done  6 who  7 index  8 due  9 services
 --       10 queue open  11 queue claimed  12 queue snoozed  13 queue closed
 --       14 unsettled  15 audit  16 counters  17 leavings
---       18 claims, where one server has all slots; else done again  19 cards  then ready, later of each channel
+--       18 claims, where one server has all slots; else done again  19 cards  20 unsaid  then ready, later of each channel
 -- ARGV  1 patient  2 base version  3 idempotency key or ''
 --       4 generation of its claim; '': claim it here, in KEYS 18
 --       5 earliest wake or ''  6 record JSON  7 who JSON, '': as it stands  8 service
 --       9 entries  10 rows  11 sends  12 cancels  13 audit entries: how many follow
+--       14 '1': there are words in the entries, to be entered after this; else ''
 --       entries: JSON each
 --       rows: number, JSON, place (1 to 4: KEYS 10 to 13), member, score
 --       sends: number, id, JSON, channel's place, channel, recipient, priority, not before, created
@@ -47,7 +48,7 @@ local version, live = string.match(head, '^(%d+) (%S*)\n')
 if (tonumber(version) or 0) ~= base then return {'conflict'} end
 
 local entries, rows, sends, cancels, audits = tonumber(a[9]), tonumber(a[10]), tonumber(a[11]), tonumber(a[12]), tonumber(a[13])
-local firstRow = 14 + entries
+local firstRow = 15 + entries
 local firstSend = firstRow + 5 * rows
 local firstCancel = firstSend + 9 * sends
 local firstAudit = firstCancel + cancels
@@ -60,8 +61,13 @@ end
 -- From here on everything is written; nothing below may fail.
 if claim then call('HSET', KEYS[18], key, '1 ' .. a[1]) end
 if key ~= '' then call('HSET', KEYS[5], key, 'done') end
-for i = 14, firstRow - 1, 1000 do -- Lua passes some thousand arguments at most
+for i = 15, firstRow - 1, 1000 do -- Lua passes some thousand arguments at most
   call('RPUSH', KEYS[2], unpack(a, i, math.min(i + 999, firstRow - 1)))
+end
+if a[14] ~= '' then
+  local noted = call('HGET', KEYS[20], a[1])
+  local from = noted and string.match(noted, '^%d+') or string.format('%.0f', call('LLEN', KEYS[2]) - entries + 1)
+  call('HSET', KEYS[20], a[1], from .. ' ' .. string.format('%.0f', base + 1))
 end
 
 if rows > 0 then
@@ -92,7 +98,7 @@ if sends > 0 then
     local n, to = a[i], a[i + 5]
     local score = string.format('%.0f', tonumber(a[i + 6]) * 2251799813685248 + order)
     order = order + 1
-    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 18 + 2 * tonumber(a[i + 3])
+    local member, from, ready = to .. ':' .. a[i + 1], tonumber(a[i + 7]), 19 + 2 * tonumber(a[i + 3])
     call('HSET', KEYS[4], n, a[i + 2], n .. ':s',
       table.concat({'0', '0', '0', '0', '0', a[i + 7], score, '0', a[i + 4], to}, ' '))
     if from > 0 then

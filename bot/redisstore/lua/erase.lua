@@ -1,14 +1,14 @@
 -- Removes everything of a patient from her slot, and keeps the audit entry of it.
 -- KEYS  1 record  2 journal  3 rows  4 messages  5 done  6 who  7 index  8 due
 --       9 queue open  10 queue claimed  11 queue snoozed  12 queue closed
---       13 unsettled  14 audit  15 counters  16 leavings  17 cards  then ready, later of each channel
--- ARGV  1 patient  2 version  3 audit entry JSON  4 leavings JSON  then the channels of KEYS 18 on
+--       13 unsettled  14 audit  15 counters  16 leavings  17 cards  18 unsaid  then ready, later of each channel
+-- ARGV  1 patient  2 version  3 audit entry JSON  4 leavings JSON  then the channels of KEYS 19 on
 -- returns 'ok', 'missing', or 'conflict'
 local head = redis.call('GETRANGE', KEYS[1], 0, 31)
 if head == '' then return 'missing' end
 if string.match(head, '^(%d+) ') ~= ARGV[2] then return 'conflict' end
 local places = {}
-for i = 5, #ARGV do places[ARGV[i]] = 18 + 2 * (i - 5) end
+for i = 5, #ARGV do places[ARGV[i]] = 19 + 2 * (i - 5) end
 local rows = redis.call('HGETALL', KEYS[3])
 for i = 1, #rows, 2 do
   if string.sub(rows[i], -2) == ':q' then
@@ -35,6 +35,7 @@ if who then
   redis.call('HDEL', KEYS[6], ARGV[1])
 end
 redis.call('HDEL', KEYS[17], ARGV[1])
+redis.call('HDEL', KEYS[18], ARGV[1])
 redis.call('ZREM', KEYS[8], ARGV[1])
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
 redis.call('HSET', KEYS[16], ARGV[1] .. '@' .. ARGV[2], ARGV[4])
