@@ -275,6 +275,16 @@ type Row struct {
 	Changed int `json:"changed"`
 }
 
+// UnreadableRow stands in the queue for a row that its store cannot open (it is damaged, or
+// sealed by a key that this process does not have): known is what stands in the clear of it.
+// A nurse sees that somebody waits, and who; the other rows are not held up.
+func UnreadableRow(known Row) Row {
+	known.PatientName = known.Patient
+	known.Concern = "cannot be read"
+	known.Reason = "This row cannot be read: it is damaged, or encrypted with a key that this lookout does not have. Tell whoever runs lookout."
+	return known
+}
+
 // Span is a stretch of a row's Message in bytes, with the concept found there.
 type Span struct {
 	Start   int    `json:"start"`

@@ -113,7 +113,7 @@ func BenchmarkFindSaid(b *testing.B) {
 		}
 		for kind, open := range map[string]func(b *testing.B) (bot.Store, error){
 			"File": func(b *testing.B) (bot.Store, error) {
-				return sqlitestore.OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), vault.Opening{Vault: v})
+				return sqlitestore.OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), sqlitestore.Options{Keys: vault.Opening{Vault: v}})
 			},
 			"Redis": func(b *testing.B) (bot.Store, error) {
 				server := storetest.StartRedis(b, "--appendfsync", "no")

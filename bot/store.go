@@ -46,7 +46,8 @@ type Store interface {
 	// now: by priority (emergency, page, reply, planned), then oldest first; at most
 	// one a recipient at a time, her earliest unsettled; nothing before its NotBefore. A claimed message
 	// has its lease's end in LeaseUntil and a Fence larger than any claim of it before. A message
-	// whose lease has run out is claimed again, with Unsettled true: it may have gone.
+	// whose lease has run out is claimed again, with Unsettled true: it may have gone. One that
+	// cannot be opened is passed over: it is logged, waits as long as a lease, and holds nothing up.
 	ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]Outgoing, error)
 
 	// Settle records what became of messages, each independent of the others.
@@ -61,7 +62,8 @@ type Store interface {
 
 	// Queue lists rows: the most dangerous first, then by due time, then by
 	// opening; closed rows by closing time, latest first. Count says how many there
-	// are, whatever the filter's Limit and Skip.
+	// are, whatever the filter's Limit and Skip. A row that cannot be opened is logged, and stands
+	// there as an [UnreadableRow]; of one holder or one concern it may be left out.
 	Queue(ctx context.Context, filter QueueFilter) ([]Row, error)
 	Count(ctx context.Context, filter QueueFilter) (int, error)
 

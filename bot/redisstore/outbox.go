@@ -67,6 +67,7 @@ type claiming struct {
 	gone    map[string]bool // members that turned out not to be ready, or cannot be leased in this call
 	lost    [slotCount]bool // of servers that cannot be written to in this call
 	fault   error           // the first of such a server
+	back    []*command      // what gives back recipients, and claims of messages that cannot be opened
 }
 
 // ClaimOutgoing leases messages that may leave. It looks at the first of every
@@ -260,26 +261,49 @@ func (c *claiming) tryAtOnce(ctx context.Context, round []candidate) error {
 			c.gone[m.name] = true
 			continue
 		}
-		c.settled[m.recipient] = true // it, or another message, is on its way there
 		if len(answer) != 2 {
+			c.settled[m.recipient] = true // another message is on its way there
 			continue
 		}
-		if err := c.took(m, answer); err != nil {
-			return err
-		}
+		c.took(m, answer)
 	}
+	c.giveBack(ctx)
 	return fault
 }
 
-// took keeps what was leased.
-func (c *claiming) took(m candidate, answer []string) error {
-	o, err := c.store.decodeOutgoing(m.id, answer[0], answer[1], "", "")
-	if err != nil {
-		return err
+// took keeps what was leased. What cannot be opened is passed over: its claim is given back
+// by [claiming.giveBack], and then its recipient is free for the next.
+func (c *claiming) took(m candidate, answer []string) {
+	s := c.store
+	o, err := s.decodeOutgoing(m.id, answer[0], answer[1], "", "")
+	if err == nil {
+		s.bound.put(m.id, bound{c.channel, m.recipient})
+		c.claimed, c.settled[m.recipient] = append(c.claimed, o), true
+		return
 	}
-	c.store.bound.put(m.id, bound{c.channel, m.recipient})
-	c.claimed = append(c.claimed, o)
-	return nil
+	s.options.Log.Error("a message does not leave, for it cannot be opened: it is damaged, or sealed by a key that this process does not have", "message", m.id)
+	c.gone[m.name] = true
+	st, err := parseStanding(answer[1])
+	if err != nil {
+		c.settled[m.recipient] = true // until the lease ends
+		return
+	}
+	keys, held := []string{s.keys.messages(m.patient), s.keys.unsettled(m.slot)}, s.keys.held(c.channel, m.recipient)
+	if s.servers.single != nil {
+		keys = append(keys, held)
+	} else {
+		c.back = append(c.back, scriptLetGo.call([]string{held}, m.recipient, m.id))
+	}
+	c.back = append(c.back, scriptPutOff.call(keys, m.n, m.id, st.fence, c.until, m.recipient))
+}
+
+// giveBack gives back what this call holds and does not need. What is not given back is free
+// again with the lease's end.
+func (c *claiming) giveBack(ctx context.Context) {
+	if len(c.back) > 0 {
+		_ = c.store.servers.write(ctx, c.back...)
+	}
+	c.back = nil
 }
 
 // try holds the recipients of a round, and leases the messages whose recipients it got.
@@ -309,7 +333,6 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 		return nil
 	}
 	_ = s.servers.write(ctx, leases...) // of several servers one may fail: what the others leased must be sent
-	var back []*command
 	for i, m := range free {
 		var answer []string
 		err, lost := leases[i].err(), false
@@ -321,18 +344,13 @@ func (c *claiming) try(ctx context.Context, round []candidate) error {
 		if err != nil || len(answer) != 2 {
 			c.gone[m.name] = true
 			if lost || !had[i] { // lost: nobody can have it, and its recipient may be a nurse to whom others' pages go
-				back = append(back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
+				c.back = append(c.back, scriptLetGo.call([]string{s.keys.held(c.channel, m.recipient)}, m.recipient, m.id))
 			}
 			continue
 		}
-		c.settled[m.recipient] = true
-		if err := c.took(m, answer); err != nil {
-			return err
-		}
+		c.took(m, answer)
 	}
-	if len(back) > 0 {
-		_ = s.servers.write(ctx, back...) // who is not let go is free again with the lease's end
-	}
+	c.giveBack(ctx)
 	return nil
 }
 

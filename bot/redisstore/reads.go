@@ -345,17 +345,66 @@ func (s *Store) Row(ctx context.Context, id string) (bot.Row, error) {
 		return bot.Row{}, err
 	}
 	defer leave()
-	rows, err := s.rowsByID(ctx, []string{id})
-	if err != nil {
-		return bot.Row{}, err
-	}
-	if len(rows) == 0 {
+	patient, n, ok := bot.OwnerOf(id, bot.RowMark)
+	if !ok {
 		return bot.Row{}, bot.ErrNotFound
 	}
-	return rows[0], nil
+	get := plain("hget", s.keys.rows(patient), n)
+	if err := s.servers.read(ctx, get); err != nil {
+		return bot.Row{}, err
+	}
+	text, err := get.done.Text()
+	if err != nil {
+		return bot.Row{}, bot.ErrNotFound
+	}
+	return open[bot.Row](s, vault.RowPlace(id), text)
 }
 
-// rowsByID gives rows in the order of their ids; what is not there is left out.
+// queued opens a row of a list; where that cannot be, it gives what stands for it. there is
+// false when nothing can: it has gone to another list meanwhile.
+func (s *Store) queued(ctx context.Context, id, text string) (row bot.Row, there bool, err error) {
+	if row, err := open[bot.Row](s, vault.RowPlace(id), text); err == nil {
+		return row, true, nil
+	}
+	s.options.Log.Error("a row of the queue cannot be opened: it is damaged, or sealed by a key that this process does not have", "row", id)
+	patient, n, _ := bot.OwnerOf(id, bot.RowMark)
+	get := plain("hget", s.keys.rows(patient), n+":q")
+	if err := s.servers.read(ctx, get); err != nil {
+		return row, false, err
+	}
+	stands, _ := get.done.Text()
+	place, name, _ := strings.Cut(stands, " ")
+	i := int(atoi(place)) - 1
+	opened, _, _ := strings.Cut(name, ":")
+	services, err := s.services(ctx)
+	if err != nil || i < 0 || i >= len(places) {
+		return row, false, err
+	}
+	scores := make([]*command, len(services))
+	for j, service := range services {
+		scores[j] = plain("zscore", s.keys.queue(slotOf(patient), service, places[i]), name)
+	}
+	if err := s.servers.read(ctx, scores...); err != nil {
+		return row, false, err
+	}
+	for j, c := range scores {
+		score, err := c.done.Float64()
+		if err != nil {
+			continue // she is another service's
+		}
+		row = bot.Row{ID: id, Service: services[j], Patient: patient, State: places[i], OpenedAt: fromMillis(atoi(opened))}
+		if row.State == bot.Closed {
+			row.ClosedAt = fromMillis(int64(score))
+		} else {
+			row.Level = triage.Emergency - triage.Level(int64(score)/levelBand)
+			row.DueAt = fromMillis(int64(score) % levelBand)
+		}
+		return bot.UnreadableRow(row), true, nil
+	}
+	return row, false, nil
+}
+
+// rowsByID gives rows of a list in the order of their ids; what is not there is left out.
 func (s *Store) rowsByID(ctx context.Context, ids []string) ([]bot.Row, error) {
 	var get []*command
 	var asked []string
@@ -377,11 +426,13 @@ func (s *Store) rowsByID(ctx context.Context, ids []string) ([]bot.Row, error) {
 		if err != nil {
 			continue
 		}
-		row, err := open[bot.Row](s, vault.RowPlace(asked[i]), text)
+		row, there, err := s.queued(ctx, asked[i], text)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, row)
+		if there {
+			rows = append(rows, row)
+		}
 	}
 	return rows, nil
 }
@@ -540,11 +591,13 @@ func (s *Store) queueOfFew(ctx context.Context, f bot.QueueFilter) ([]bot.Row, e
 			if strings.HasSuffix(n, ":q") {
 				continue
 			}
-			row, err := open[bot.Row](s, vault.RowPlace(f.Patient+bot.RowMark+n), text)
+			row, there, err := s.queued(ctx, f.Patient+bot.RowMark+n, text)
 			if err != nil {
 				return nil, err
 			}
-			rows = append(rows, row)
+			if there {
+				rows = append(rows, row)
+			}
 		}
 	} else {
 		states := statesOf(f)

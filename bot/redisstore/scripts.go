@@ -38,6 +38,7 @@ var (
 	scriptHold      = read("hold")
 	scriptLetGo     = read("let_go")
 	scriptClaim     = read("claim")
+	scriptPutOff    = read("put_off")
 	scriptSettle    = read("settle")
 	scriptFind      = read("find")
 	scriptCards     = read("find_cards")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,6 +46,13 @@ func TestConformanceOnACluster(t *testing.T) {
 	cluster := storetest.StartCluster(t, 3, 0, nil)
 	_, v := storetest.Keys(t)
 	storetest.Run(t, harness(cluster.URL, Options{Keys: vault.Opening{Vault: v}}))
+	t.Run("PassesOverWhatItCannotOpen", func(t *testing.T) {
+		own := fmt.Sprintf("%s?prefix=t%d", cluster.URL, prefixes.Add(1))
+		var said storetest.Said
+		storetest.PassesOverWhatItCannotOpen(t, storetest.Place{Said: &said, Open: func(o vault.Opening) (storetest.Sealable, error) {
+			return Open(context.Background(), own, Options{Keys: o, Log: slog.New(slog.NewTextHandler(&said, nil))})
+		}})
+	})
 }
 
 // The suite runs on a master that the Sentinels name, and again on the one that
@@ -62,9 +70,11 @@ func TestSealed(t *testing.T) {
 	server := storetest.StartRedis(t)
 	storetest.RunSealed(t, func(t *testing.T) storetest.Place {
 		own := fmt.Sprintf("t%d", prefixes.Add(1))
+		var said storetest.Said
 		return storetest.Place{
+			Said: &said,
 			Open: func(o vault.Opening) (storetest.Sealable, error) {
-				s, err := Open(context.Background(), fmt.Sprintf("redis://%s?prefix=%s", server.Addr, own), Options{Keys: o})
+				s, err := Open(context.Background(), fmt.Sprintf("redis://%s?prefix=%s", server.Addr, own), Options{Keys: o, Log: slog.New(slog.NewTextHandler(&said, nil))})
 				if err != nil {
 					return nil, err
 				}

@@ -32,7 +32,7 @@ func (s *Store) Snapshot(ctx context.Context) (bot.Portable, error) {
 		return nil, unavailable(err)
 	}
 	db.SetMaxOpenConns(1)
-	at := &Store{path: s.path, vault: s.vault, state: s.state, read: db}
+	at := &Store{path: s.path, log: s.log, vault: s.vault, state: s.state, read: db}
 	for _, text := range []string{"BEGIN", "SELECT count(*) FROM goose_db_version"} { // what is read first fixes the moment
 		if err == nil {
 			_, err = db.ExecContext(ctx, text)

@@ -264,13 +264,30 @@ func (s *Store) Queue(ctx context.Context, f bot.QueueFilter) ([]bot.Row, error)
 		}
 		args := append(part.args, f.Limit-len(out), skip)
 		found, err := s.read.QueryContext(ctx, part.list()+" LIMIT ? OFFSET ?", args...)
-		rows, err := collect(found, err, s.scanRow)
+		rows, err := collect(found, err, s.scanQueued)
 		if err != nil {
 			return nil, err
 		}
 		out, skip = append(out, rows...), 0
 	}
 	return out, nil
+}
+
+// scanQueued reads a row of a list; what stands for it where it cannot be opened.
+func (s *Store) scanQueued(scan func(...any) error) (bot.Row, error) {
+	var known bot.Row
+	var text []byte
+	var due, opened, closed int64
+	if err := scan(&known.ID, &text, &known.Service, &known.Patient, &known.State, &known.Level, &due, &opened, &closed); err != nil {
+		return known, err
+	}
+	row, err := vault.Decode[bot.Row](s.vault, vault.RowPlace(known.ID), text)
+	if err == nil {
+		return row, nil
+	}
+	s.log.Error("a row of the queue cannot be opened: it is damaged, or sealed by a key that this process does not have", "row", known.ID)
+	known.DueAt, known.OpenedAt, known.ClosedAt = fromMillis(due), fromMillis(opened), fromMillis(closed)
+	return bot.UnreadableRow(known), nil
 }
 
 // Count counts rows.
@@ -310,7 +327,7 @@ func (p part) list() string {
 	if p.long {
 		state = " AND +state"
 	}
-	return "SELECT id, row FROM queue " + p.by + " WHERE " + p.where + state + p.states + " ORDER BY " + p.order
+	return "SELECT id, row, service, patient, state, level, due, opened, closed FROM queue " + p.by + " WHERE " + p.where + state + p.states + " ORDER BY " + p.order
 }
 func (p part) counted() string {
 	return "SELECT count(*) FROM queue WHERE " + p.where + " AND state" + p.states

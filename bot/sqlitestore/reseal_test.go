@@ -26,7 +26,7 @@ func TestResealingTheAuditOutlivesAnothersFault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := OpenWith(t.Context(), path, vault.Opening{Vault: v})
+		s, err := OpenWith(t.Context(), path, Options{Keys: vault.Opening{Vault: v}})
 		if err != nil {
 			t.Fatal(err)
 		}

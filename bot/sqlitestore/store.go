@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -52,6 +53,7 @@ type Store struct {
 	reads readStatements
 	vault *vault.Vault // nil: everything is kept in the clear
 	path  string
+	log   *slog.Logger
 	state vault.State
 
 	refusal atomic.Pointer[string] // why the file took nothing the last time; nil: it did
@@ -64,15 +66,23 @@ type Store struct {
 
 var _ bot.Store = (*Store)(nil)
 
+// Options are how a file is opened.
+type Options struct {
+	// Keys say whether and with what the store is encrypted.
+	Keys vault.Opening
+	// Log may be nil.
+	Log *slog.Logger
+}
+
 // Open opens a file that is kept in the clear, see [OpenWith].
 func Open(ctx context.Context, path string) (*Store, error) {
-	return OpenWith(ctx, path, vault.Opening{})
+	return OpenWith(ctx, path, Options{})
 }
 
 // OpenWith opens the file, making it and its folder when they are not there, and
 // brings its tables up to date. Before an upgrade it puts a copy of the file
 // beside it (PATH.before-N). The file is readable by its owner only.
-func OpenWith(ctx context.Context, path string, o vault.Opening) (*Store, error) {
+func OpenWith(ctx context.Context, path string, o Options) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("sqlite store: the path is empty: write it like sqlite:/var/lib/lookout/lookout.db")
 	}
@@ -80,7 +90,10 @@ func OpenWith(ctx context.Context, path string, o vault.Opening) (*Store, error)
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	var shared error
-	if o.Encrypt {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Keys.Encrypt {
 		shared = probe(ctx, path)
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -88,7 +101,7 @@ func OpenWith(ctx context.Context, path string, o vault.Opening) (*Store, error)
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
 	file.Close()
-	s := &Store{path: path, jobs: make(chan *job, 1024), done: make(chan struct{})}
+	s := &Store{path: path, log: o.Log, jobs: make(chan *job, 1024), done: make(chan struct{})}
 	if s.write, err = sql.Open("sqlite", dsn(path, false)); err != nil {
 		return nil, fmt.Errorf("sqlite store: %w", err)
 	}
@@ -98,7 +111,7 @@ func OpenWith(ctx context.Context, path string, o vault.Opening) (*Store, error)
 	}
 	s.read.SetMaxOpenConns(4)
 	s.read.SetMaxIdleConns(4)
-	if err := s.prepare(ctx, o, shared); err != nil {
+	if err := s.prepare(ctx, o.Keys, shared); err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlite store: %w", err), s.read.Close(), s.write.Close())
 	}
 	go s.writer()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,7 +43,7 @@ func TestConformanceSealed(t *testing.T) {
 	storetest.Run(t, storetest.Harness{Open: func(t *testing.T) (bot.Store, func(*testing.T) bot.Store) {
 		path := filepath.Join(t.TempDir(), "lookout.db")
 		again := func(t *testing.T) bot.Store {
-			s, err := OpenWith(context.Background(), path, vault.Opening{Vault: v})
+			s, err := OpenWith(context.Background(), path, Options{Keys: vault.Opening{Vault: v}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,9 +56,11 @@ func TestConformanceSealed(t *testing.T) {
 func TestSealed(t *testing.T) {
 	storetest.RunSealed(t, func(t *testing.T) storetest.Place {
 		path := filepath.Join(t.TempDir(), "lookout.db")
+		var said storetest.Said
 		return storetest.Place{
+			Said: &said,
 			Open: func(o vault.Opening) (storetest.Sealable, error) {
-				s, err := OpenWith(context.Background(), path, o)
+				s, err := OpenWith(context.Background(), path, Options{Keys: o, Log: slog.New(slog.NewTextHandler(&said, nil))})
 				if err != nil {
 					return nil, err
 				}
@@ -93,7 +96,7 @@ func TestEncryptedOnlyAlone(t *testing.T) {
 	if err := serving.Commit(t.Context(), bot.Change{Record: bot.Record{Patient: bot.Patient{ID: "a-p1", Service: "a"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := OpenWith(t.Context(), path, vault.Opening{Vault: v, Encrypt: true}); err == nil || !strings.Contains(err.Error(), "another process") {
+	if s, err := OpenWith(t.Context(), path, Options{Keys: vault.Opening{Vault: v, Encrypt: true}}); err == nil || !strings.Contains(err.Error(), "another process") {
 		if err == nil {
 			s.Close()
 		}
@@ -102,7 +105,7 @@ func TestEncryptedOnlyAlone(t *testing.T) {
 	if err := serving.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := OpenWith(t.Context(), path, vault.Opening{Vault: v, Encrypt: true})
+	s, err := OpenWith(t.Context(), path, Options{Keys: vault.Opening{Vault: v, Encrypt: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -506,7 +509,7 @@ func TestQueueIsAnsweredFromIndexes(t *testing.T) {
 func BenchmarkTurnSealed(b *testing.B) {
 	_, v := storetest.Keys(b)
 	clear := open(b)
-	sealed, err := OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), vault.Opening{Vault: v})
+	sealed, err := OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), Options{Keys: vault.Opening{Vault: v}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -525,7 +528,7 @@ func BenchmarkFind(b *testing.B) {
 			if sealed {
 				_, o.Vault = storetest.Keys(b)
 			}
-			s, err := OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), o)
+			s, err := OpenWith(b.Context(), filepath.Join(b.TempDir(), "lookout.db"), Options{Keys: o})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -196,7 +196,8 @@ type statements struct {
 	seen, setWho                                           *sql.Stmt
 	insertJournal, putRow, insertOutgoing, cancelOutgoing  *sql.Stmt
 	dropAddresses, putAddress, dropNames, putName, putCard *sql.Stmt
-	claimable, claim, settle, settleCarrier, receipt       *sql.Stmt
+	claimable, claim, putOff                               *sql.Stmt
+	settle, settleCarrier, receipt                         *sql.Stmt
 	insertAudit, putValue, value, deleteValue, sweep       *sql.Stmt
 	putSaid, saidUpTo                                      *sql.Stmt
 }
@@ -239,6 +240,7 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 				AND (e.lease_until > ?2 OR (e.not_before <= ?2 AND (e.priority < o.priority OR (e.priority = o.priority AND e.n < o.n)))))
 			ORDER BY o.priority, o.n LIMIT ?3`: &st.claimable,
 		`UPDATE outgoing SET state = 1, fence = fence + 1, attempts = attempts + 1, lease_until = ?2, unsettled = ?3 WHERE n = ?1`: &st.claim,
+		"UPDATE outgoing SET not_before = ?2 WHERE n = ?1":                                                                         &st.putOff,
 		`UPDATE outgoing SET state = ?3, carrier_id = coalesce(?4, carrier_id), code = coalesce(?5, code), settled_at = ?6,
 			not_before = CASE WHEN ?3 = 0 THEN ?7 ELSE not_before END, unsettled = ?8, lease_until = 0
 			WHERE id = ?1 AND fence = ?2 AND state = 1`: &st.settle,
@@ -485,52 +487,79 @@ func nextWake(wakes []bot.Wake) any {
 	return first.UnixMilli()
 }
 
-// ClaimOutgoing leases messages that may leave.
+// ClaimOutgoing leases messages that may leave. One that cannot be opened waits as long, and
+// others are looked for in its place.
 func (s *Store) ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]bot.Outgoing, error) {
 	var claimed []bot.Outgoing
+	var closed []string
+	until := max(millis(now.Add(lease)), millis(now)+1)
 	err := s.submit(ctx, func() error {
-		claimed = claimed[:0]
-		bg := context.Background()
-		found, err := s.stmt.claimable.QueryContext(bg, channel, millis(now), limit)
-		if err != nil {
-			return err
-		}
-		var rows []int64
-		for found.Next() {
-			var (
-				o               bot.Outgoing
-				n, fence, from  int64
-				attempts, state int
-				unsettled       bool
-				message         []byte
-				id              string
-			)
-			if err := found.Scan(&n, &id, &fence, &attempts, &unsettled, &state, &from, &message); err != nil {
-				return errors.Join(err, found.Close())
-			}
-			if o, err = vault.Decode[bot.Outgoing](s.vault, vault.MessagePlace(id), message); err != nil {
-				return errors.Join(err, found.Close())
-			}
-			// A lease that ran out, or a send whose outcome is not known: it may have gone.
-			o.Unsettled = unsettled || state == 1
-			o.State, o.Fence, o.Attempts, o.NotBefore = bot.OutSending, fence+1, attempts+1, fromMillis(from)
-			o.LeaseUntil = fromMillis(millis(now.Add(lease)))
-			claimed, rows = append(claimed, o), append(rows, n)
-		}
-		if err := errors.Join(found.Err(), found.Close()); err != nil {
-			return err
-		}
-		for i, n := range rows {
-			if _, err := s.stmt.claim.ExecContext(bg, n, millis(claimed[i].LeaseUntil), claimed[i].Unsettled); err != nil {
+		claimed, closed = claimed[:0], closed[:0]
+		for {
+			some, not, err := s.claimNext(channel, millis(now), until, limit-len(claimed))
+			if err != nil {
 				return err
 			}
+			claimed, closed = append(claimed, some...), append(closed, not...)
+			if len(not) == 0 || len(claimed) >= limit {
+				return nil
+			}
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
+	for _, id := range closed {
+		s.log.Error("a message does not leave, for it cannot be opened: it is damaged, or sealed by a key that this process does not have", "message", id)
+	}
 	return claimed, nil
+}
+
+// claimNext leases the next messages, in the writer's transaction. closed are those that
+// cannot be opened: they wait as long.
+func (s *Store) claimNext(channel string, now, until int64, limit int) (claimed []bot.Outgoing, closed []string, err error) {
+	bg := context.Background()
+	found, err := s.stmt.claimable.QueryContext(bg, channel, now, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	var rows, wait []int64
+	for found.Next() {
+		var (
+			o               bot.Outgoing
+			n, fence, from  int64
+			attempts, state int
+			unsettled       bool
+			message         []byte
+			id              string
+		)
+		if err := found.Scan(&n, &id, &fence, &attempts, &unsettled, &state, &from, &message); err != nil {
+			return nil, nil, errors.Join(err, found.Close())
+		}
+		if o, err = vault.Decode[bot.Outgoing](s.vault, vault.MessagePlace(id), message); err != nil {
+			closed, wait = append(closed, id), append(wait, n)
+			continue
+		}
+		// A lease that ran out, or a send whose outcome is not known: it may have gone.
+		o.Unsettled = unsettled || state == 1
+		o.State, o.Fence, o.Attempts, o.NotBefore = bot.OutSending, fence+1, attempts+1, fromMillis(from)
+		o.LeaseUntil = fromMillis(until)
+		claimed, rows = append(claimed, o), append(rows, n)
+	}
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		return nil, nil, err
+	}
+	for i, n := range rows {
+		if _, err := s.stmt.claim.ExecContext(bg, n, until, claimed[i].Unsettled); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, n := range wait {
+		if _, err := s.stmt.putOff.ExecContext(bg, n, until); err != nil {
+			return nil, nil, err
+		}
+	}
+	return claimed, closed, nil
 }
 
 // Settle records what became of messages.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +31,26 @@ type Place struct {
 	// Bytes gives all that whoever takes the disk, or asks the servers, would see,
 	// once the store is closed.
 	Bytes func(t *testing.T) []byte
+	// Said is what the stores opened there have logged.
+	Said *Said
+}
+
+// Said keeps what is logged.
+type Said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *Said) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(text)
+}
+
+func (s *Said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // RunSealed holds a store to what is promised of one that is encrypted.
@@ -36,6 +58,7 @@ func RunSealed(t *testing.T, place func(t *testing.T) Place) {
 	t.Run("NothingInTheClear", func(t *testing.T) { nothingInTheClear(t, place(t)) })
 	t.Run("EncryptedInPlace", func(t *testing.T) { encryptedInPlace(t, place(t)) })
 	t.Run("Rotation", func(t *testing.T) { rotation(t, place(t)) })
+	t.Run("PassesOverWhatItCannotOpen", func(t *testing.T) { PassesOverWhatItCannotOpen(t, place(t)) })
 	t.Run("OpensWithItsKeysetOnly", func(t *testing.T) { opensWithItsKeysetOnly(t, place(t)) })
 }
 
@@ -305,6 +328,97 @@ func rotation(t *testing.T, p Place) {
 		if _, err := old.Load(ctx, id); err == nil || !strings.Contains(err.Error(), "not in the keyset") {
 			t.Errorf("the old keyset opens what the new one has sealed: %v", err)
 		}
+	}
+}
+
+// PassesOverWhatItCannotOpen: what a process cannot open, for it was sealed by a key that it
+// does not have yet, holds nothing else up: not the messages behind it, not those to the
+// same number, not the queue. Another process that has the key finds it as it was.
+func PassesOverWhatItCannotOpen(t *testing.T, p Place) {
+	keys, v := Keys(t)
+	rotated, err := keys.Rotated(false)
+	must(t, err)
+	s := p.open(t, vault.Opening{Vault: v})
+	ahead := p.open(t, vault.Opening{Vault: vaultOf(t, rotated)})
+	id := func(n int) string { return patient(n).Patient.ID }
+	put := func(s bot.Store, n int, at string) {
+		t.Helper()
+		c := change(patient(n))
+		c.Rows = []bot.Row{row(n, triage.Urgent, time.Duration(n)*time.Hour, bot.Open), row(n, triage.Routine, 0, bot.Closed)}
+		c.Rows[1].ID = id(n) + "-r2"
+		c.Rows[0].Message, c.Rows[0].ClosedAt = "markedwords", time.Time{}
+		c.Send = []bot.Outgoing{{ID: id(n) + "-m1", Service: service, Patient: id(n), To: to(at), Text: "markedtext", CreatedAt: t0, State: bot.OutPending}}
+		must(t, s.Commit(ctx, c))
+	}
+	put(ahead, 1, "a") // the first of all, and the first to its number
+	put(s, 2, "b")
+	put(s, 3, "a")
+	put(s, 4, "c")
+
+	leaves := func(s bot.Store, now time.Time, limit int, want ...int) []bot.Outgoing {
+		t.Helper()
+		claimed := claim(t, s, now, limit)
+		var is, ids []string
+		for _, o := range claimed {
+			is = append(is, o.ID)
+			must(t, s.Settle(ctx, bot.Settlement{ID: o.ID, Fence: o.Fence, State: bot.OutSent, At: now}))
+		}
+		for _, n := range want {
+			ids = append(ids, id(n)+"-m1")
+		}
+		if slices.Sort(is); !slices.Equal(is, ids) {
+			t.Errorf("%v leave, want %v", is, ids)
+		}
+		return claimed
+	}
+	leaves(s, t0, 1, 2) // as many as are asked for
+	leaves(s, t0, 10, 3, 4)
+	later := t0.Add(time.Hour)
+	put(s, 5, "a")
+	leaves(s, later, 10, 5)
+	leaves(s, later, 10)
+	for _, o := range leaves(ahead, later.Add(time.Hour), 10, 1) {
+		if o.Text != "markedtext" || o.Attempts != 1 || o.Unsettled {
+			t.Errorf("with its key it is claimed as %+v, want it as it was", o)
+		}
+	}
+
+	unread := bot.UnreadableRow(bot.Row{ID: id(1) + "-r1", Service: service, Patient: id(1), State: bot.Open, Level: triage.Urgent, DueAt: t0.Add(time.Hour), OpenedAt: t0.Add(time.Second)})
+	ended := bot.UnreadableRow(bot.Row{ID: id(1) + "-r2", Service: service, Patient: id(1), State: bot.Closed, OpenedAt: unread.OpenedAt, ClosedAt: t0.Add(time.Hour)})
+	ended.Level, ended.DueAt = triage.Routine, t0
+	for what, x := range map[string]struct {
+		filter bot.QueueFilter
+		want   bot.Row
+		rows   int
+	}{
+		"open":            {bot.QueueFilter{Service: service}, unread, 5},
+		"of all services": {bot.QueueFilter{DueBefore: t0.Add(90 * time.Minute)}, unread, 1},
+		"hers":            {bot.QueueFilter{Patient: id(1)}, unread, 1},
+		"closed":          {bot.QueueFilter{States: []bot.RowState{bot.Closed}}, ended, 5},
+	} {
+		rows, err := s.Queue(ctx, x.filter)
+		must(t, err)
+		if len(rows) != x.rows {
+			t.Errorf("%s: %d rows, want %d", what, len(rows), x.rows)
+			continue
+		}
+		is := rows[0]
+		if x.want.State == bot.Closed {
+			is = rows[len(rows)-1]                          // of the closed ones the latest is first
+			is.Level, is.DueAt = x.want.Level, x.want.DueAt // not every store keeps them in the clear
+		}
+		if diff := cmp.Diff(x.want, is, same); diff != "" {
+			t.Errorf("%s: what stands for a row that cannot be read (-want +got):\n%s", what, diff)
+		}
+	}
+	said := p.Said.String()
+	for _, what := range []string{id(1) + "-m1", id(1) + "-r1"} {
+		if !strings.Contains(said, "level=ERROR") || !strings.Contains(said, what) {
+			t.Errorf("of %s nothing is logged: %s", what, said)
+		}
+	}
+	if strings.Contains(said, "marked") {
+		t.Errorf("her words are logged: %s", said)
 	}
 }
 

@@ -46,7 +46,7 @@ func openStoreTo(ctx context.Context, s *settings, log *slog.Logger, now func() 
 	}
 	opening := vault.Opening{Vault: keys, Encrypt: encrypt}
 	if path, ok := strings.CutPrefix(s.Store, "sqlite:"); ok {
-		return kept(sqlitestore.OpenWith(ctx, path, opening))
+		return kept(sqlitestore.OpenWith(ctx, path, sqlitestore.Options{Keys: opening, Log: log}))
 	}
 	o, err := s.redisOptions()
 	if err != nil {
