@@ -228,8 +228,9 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until 
 			sent++
 		}
 	}
+	var unsettled error // of some, perhaps: what follows from the others must follow, and does so once
 	if err := b.store.Settle(ctx, settlements...); err != nil {
-		return sent, fmt.Errorf("settle: %w", err)
+		unsettled = fmt.Errorf("settle: %w", err)
 	}
 	var faults []error
 	for _, r := range results {
@@ -239,7 +240,7 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until 
 			}
 		}
 	}
-	return sent, errors.Join(faults...)
+	return sent, errors.Join(append(faults, unsettled)...)
 }
 
 // sendOne sends one message, after asking the carrier's log when an earlier try

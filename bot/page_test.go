@@ -125,6 +125,47 @@ func TestPageGoesByEveryWay(t *testing.T) {
 	}
 }
 
+// partly is a store of which a part does not answer when messages are settled: those of the
+// other parts are.
+type partly struct {
+	bot.Store
+	silent bool
+}
+
+func (s *partly) Settle(ctx context.Context, settlements ...bot.Settlement) error {
+	err := s.Store.Settle(ctx, settlements...)
+	if s.silent && err == nil {
+		err = fmt.Errorf("%w: one of them cannot be settled", bot.ErrUnavailable)
+	}
+	return err
+}
+
+// A page that was refused calls the next nurse, though the store did not settle all that was
+// sent beside it.
+func TestARefusedPageCallsTheNextWhateverElseIsSettled(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+	out := &carrier{text: map[string]string{}, dead: map[string]bool{annsPhone: true}}
+	store := &partly{Store: newStore(t)}
+	b, team := botOn(t, store, &at, map[string]bot.Outlet{"sms": {Sender: out, Lease: time.Minute}})
+	team.Duty = []bot.Duty{{Name: "Ann", Addresses: []bot.Address{{Channel: "sms", At: annsPhone}}}, {Name: "Bea", Addresses: []bot.Address{{Channel: "sms", At: beasPhone}}}}
+	if _, err := b.Enrol(t.Context(), bot.Enrolment{GivenName: "Mary", FamilyName: "Jones", BirthDate: "1961-04-30", Phone: herPhone, TreatmentEnded: "2026-09-30", ConsentSMS: true}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	store.silent = true
+	if err := b.Receive(t.Context(), bot.Inbound{From: bot.Address{Channel: "sms", At: herPhone}, Text: "I cant breathe, chest pain", CarrierID: "SM1"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := b.Deliver(t.Context()); !errors.Is(err, bot.ErrUnavailable) {
+			t.Fatalf("what is not settled is told as %v", err)
+		}
+	}
+	if got := out.took(); !strings.Contains(got, beasPhone) {
+		t.Errorf("sent to %q, want a page to Bea", got)
+	}
+}
+
 // faster is a store in which a colleague acts while a nurse's word is looked up.
 type faster struct {
 	bot.Store

@@ -50,7 +50,8 @@ type Store interface {
 	// cannot be opened is passed over: it is logged, waits as long as a lease, and holds nothing up.
 	ClaimOutgoing(ctx context.Context, channel string, now time.Time, lease time.Duration, limit int) ([]Outgoing, error)
 
-	// Settle records what became of messages, each independent of the others.
+	// Settle records what became of messages, each independent of the others: after
+	// an error some may be recorded.
 	// A settlement with a Fence that is not the last claim's is dropped (a claim that
 	// ran out cannot speak). Delivery states only move forward: a late
 	// "sent" never overwrites "delivered". Settling what is not there is no error.

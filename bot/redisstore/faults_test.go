@@ -367,7 +367,8 @@ func countsForNothing(t *testing.T, url string, replicas []*storetest.Redis) {
 }
 
 // A master without its replica keeps back what lies there, and what goes to a telephone that
-// is held there. No other text, page or retry waits for it, also where each claim has room for one.
+// is held there. No other text, page or retry waits for it, also where each claim has room for one,
+// and what became of others is settled.
 func TestAMasterWithoutItsReplicaKeepsBackNobodyElse(t *testing.T) {
 	t.Parallel()
 	t.Run("Silent", func(t *testing.T) { // writes are done there, and it is not known whether they stay
@@ -458,6 +459,24 @@ func keepsBackNobodyElse(t *testing.T, lose func(replica *storetest.Redis) (agai
 	}
 	if got, want := claimed(later), []string{retry}; !slices.Equal(got, want) {
 		t.Errorf("%v may leave a minute later, want %v", got, want)
+	}
+	// What becomes of the one whose carrier's id is looked up there is not known; of the other it is.
+	carriersID := func(on bool) string {
+		for {
+			n++
+			if id := fmt.Sprintf("SM%d", n); lies(slotOf(id)) == on {
+				return id
+			}
+		}
+	}
+	if err := s.Settle(ctx, bot.Settlement{ID: page, State: bot.OutDelivered, CarrierID: carriersID(bad), At: later},
+		bot.Settlement{ID: text, State: bot.OutDelivered, CarrierID: carriersID(well), At: later}); !errors.Is(err, bot.ErrUnavailable) {
+		t.Errorf("what can only be settled in part: %v, want ErrUnavailable", err)
+	}
+	for id, want := range map[string]bot.OutState{page: bot.OutSent, text: bot.OutDelivered} {
+		if o, err := s.Outgoing(ctx, id); err != nil || o.State != want {
+			t.Errorf("%s is %s, %v; want %s", id, o.State, err, want)
+		}
 	}
 	again()
 	c.AwaitWhole(t, 3)

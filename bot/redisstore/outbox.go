@@ -393,18 +393,23 @@ func (s *Store) Settle(ctx context.Context, settlements ...bot.Settlement) error
 		return s.servers.write(ctx, record...)
 	}
 	var index []*command
+	var of []int
 	for i, x := range settlements {
 		if there[i] != nil && x.CarrierID != "" {
 			// Before the message has it, so that it is found once it has.
-			index = append(index, plain("hset", s.keys.carrier(x.CarrierID), x.CarrierID, x.ID))
+			index, of = append(index, plain("hset", s.keys.carrier(x.CarrierID), x.CarrierID, x.ID)), append(of, i)
 		}
 	}
+	var fault error
 	if len(index) > 0 {
-		if err := s.servers.write(ctx, index...); err != nil {
-			return err
+		fault = s.servers.write(ctx, index...)
+	}
+	for i, c := range index {
+		if c.err() != nil {
+			there[of[i]] = nil // the carrier is asked after it when its lease has ended; a receipt comes again
 		}
 	}
-	return s.settle(ctx, settlements, there)
+	return errors.Join(fault, s.settle(ctx, settlements, there))
 }
 
 // boundFor says where messages go: what this process has claimed it knows. nil: there
