@@ -4,7 +4,7 @@
 // fell due, a delivery failed, a nurse acted. Each turn is one straight path:
 // load the record, read and decide with pure functions (triage.Read,
 // flows.Step), put everything that follows into one [Change], commit it. Only
-// after the commit does anything leave: [Bot.Deliver] takes it from the store.
+// after the commit does anything leave: [Bot.Run] takes it from the store.
 // The path of a message is [Bot.Receive], in receive.go; start reading there.
 //
 // It promises: an event with a key counts once; on a conflict the turn is
@@ -59,9 +59,6 @@ type Bot struct {
 	watchers watchers
 	relay    Relay
 	pace     Pace
-	kicked   chan struct{}
-	kickMu   sync.Mutex
-	kickedOn []string // the channels that were kicked
 }
 
 // Config is what a Bot needs. All of it is required but Log and Now.
@@ -107,7 +104,13 @@ type Outlet struct {
 
 type outlet struct {
 	Outlet
-	limit *rate.Limiter
+	limit  *rate.Limiter
+	kicked chan struct{} // something was put into its outbox
+	ticked chan struct{} // something may have fallen due there
+
+	mu    sync.Mutex
+	waits time.Time // the first tick since anything moved; zero: something has
+	fault error     // the last that nobody was told of
 }
 
 // The drawers of the store's values that package bot uses.
@@ -133,7 +136,6 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		relay:   c.Relay,
 		pace:    c.Pace,
 		tracer:  c.Tracer,
-		kicked:  make(chan struct{}, 1),
 	}
 	if b.now == nil {
 		b.now = time.Now
@@ -149,7 +151,7 @@ func New(ctx context.Context, c Config) (*Bot, error) {
 		if o.PerSecond > 0 {
 			limit = rate.Limit(o.PerSecond)
 		}
-		b.outlets[channel] = &outlet{o, rate.NewLimiter(limit, max(1, int(o.PerSecond)))}
+		b.outlets[channel] = &outlet{Outlet: o, limit: rate.NewLimiter(limit, max(1, int(o.PerSecond))), kicked: make(chan struct{}, 1), ticked: make(chan struct{}, 1)}
 	}
 	if err := halfRestored(ctx, b.store, b.now()); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,63 +14,106 @@ import (
 
 // kick asks [Bot.Run] to look at the outbox of those channels now.
 func (b *Bot) kick(send []Outgoing) {
-	b.kickMu.Lock()
 	for i := range send {
-		if !slices.Contains(b.kickedOn, send[i].To.Channel) {
-			b.kickedOn = append(b.kickedOn, send[i].To.Channel)
+		if o := b.outlets[send[i].To.Channel]; o != nil {
+			signal(o.kicked)
 		}
 	}
-	b.kickMu.Unlock()
+}
+
+// signal leaves a word for [Bot.Run], unless there is one that it has not read.
+func signal(to chan<- struct{}) {
 	select {
-	case b.kicked <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
 
 // Run delivers whenever a commit has put something into the outbox, and listens
 // to the other processes' hints, until ctx ends, and then returns after the sends
-// under way are settled. The scheduler's ticks are the safety net below it.
+// under way are settled. Each channel goes at its own pace, whatever happens on another.
+// What goes wrong is told by [Bot.KeepDelivering], whose ticks are the safety net below it.
 func (b *Bot) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
 	if b.relay != nil {
-		var listening sync.WaitGroup
-		defer listening.Wait()
-		listening.Go(func() {
+		running.Go(func() {
 			if err := b.relay.Listen(ctx, b.watchers.tell); err != nil {
 				b.log.Error("other processes' hints are not heard: pages show their changes late", "err", err)
 			}
 		})
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-b.kicked:
-		}
-		b.kickMu.Lock()
-		on := b.kickedOn
-		b.kickedOn = nil
-		b.kickMu.Unlock()
-		if _, err := b.deliver(ctx, func(channel string) bool { return slices.Contains(on, channel) }); err != nil && ctx.Err() == nil {
-			b.log.Error("deliver failed", "err", err)
+	for channel, o := range b.outlets {
+		running.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-o.kicked:
+				case <-o.ticked:
+				}
+				b.deliver(ctx, channel, o, o.ticked, o.failed)
+			}
+		})
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// KeepDelivering asks [Bot.Run] to look at every outbox now, for what falls due by the
+// clock, and waits for nothing. It says what has gone wrong on a channel since it was
+// called before, or that nothing was looked at or settled there for as long as a lease:
+// however much waits, and whatever the carrier does, something is by then.
+func (b *Bot) KeepDelivering() error {
+	var faults []error
+	for channel, o := range b.outlets {
+		if err := o.tick(); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", channel, err))
 		}
 	}
+	return errors.Join(faults...)
+}
+
+// tick has Run look at the outbox, and says what is wrong there.
+func (o *outlet) tick() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	signal(o.ticked)
+	err := o.fault
+	o.fault = nil
+	if now := time.Now(); o.waits.IsZero() {
+		o.waits = now
+	} else if stood := now.Sub(o.waits); stood > o.Lease {
+		err = errors.Join(err, fmt.Errorf("nothing has moved for %s", stood.Round(time.Second)))
+	}
+	return err
+}
+
+// moved notes that the outbox was looked at, or that something of it was settled.
+func (o *outlet) moved() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.waits = time.Time{}
+}
+
+func (o *outlet) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.fault = err
 }
 
 // inFlight is how many messages of one channel are claimed and sent together, and
-// batchesAtOnce how many such batches are under way at most: while one is with the
-// carrier, the next is claimed, and the last is settled.
+// mostUnder how many may be with the carrier when the next are claimed: those that hang
+// there one by one do not soon keep back what comes after them.
 const (
-	inFlight      = 32
-	batchesAtOnce = 2
+	inFlight  = 32
+	mostUnder = 3 * inFlight
 )
 
 // Deliver sends what may leave now, on every channel, and says how many messages
-// the carriers took. It may run twice at once: the store leases each message to one.
+// the carriers took, when all of them are settled. It may run twice at once, and beside
+// [Bot.Run]: the store leases each message to one.
 func (b *Bot) Deliver(ctx context.Context) (int, error) {
-	return b.deliver(ctx, func(string) bool { return true })
-}
-
-func (b *Bot) deliver(ctx context.Context, on func(channel string) bool) (int, error) {
 	var (
 		wg     sync.WaitGroup
 		mu     sync.Mutex
@@ -79,77 +121,81 @@ func (b *Bot) deliver(ctx context.Context, on func(channel string) bool) (int, e
 		faults []error
 	)
 	for channel, o := range b.outlets {
-		if !on(channel) {
-			continue
-		}
 		wg.Go(func() {
-			n, err := b.deliverChannel(ctx, channel, o)
+			n := b.deliver(ctx, channel, o, nil, func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				faults = append(faults, fmt.Errorf("%s: %w", channel, err))
+			})
 			mu.Lock()
 			defer mu.Unlock()
 			sent += n
-			if err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", channel, err))
-			}
 		})
 	}
 	wg.Wait()
 	return sent, errors.Join(faults...)
 }
 
-func (b *Bot) deliverChannel(ctx context.Context, channel string, o *outlet) (int, error) {
+// deliver sends what may leave now on one channel, and says how many messages the
+// carrier took, when all are settled. After a fault it claims nothing more before the next
+// tick. A tick also has it look for what came while messages are with the carrier: as a
+// rule that goes when they are settled, many in one claim, but they may hang there.
+func (b *Bot) deliver(ctx context.Context, channel string, o *outlet, ticked <-chan struct{}, failed func(error)) int {
 	type outcome struct {
-		sent int
-		err  error
+		had, sent int
+		err       error
 	}
 	var (
 		finished = make(chan outcome)
-		under    int // batches under way
+		under    int // messages with the carrier
 		sent     int
-		faults   []error
+		faulty   bool
 		more     = true // the last claim got as much as it might: there is more
 	)
-	finish := func() {
-		r := <-finished
-		under--
-		sent += r.sent
-		if r.err != nil {
-			faults = append(faults, r.err)
-		}
-	}
-	for ctx.Err() == nil && len(faults) == 0 {
-		if under == batchesAtOnce || under > 0 && !more {
-			finish()
-			more = true // its people may have another text
+	for {
+		if ctx.Err() != nil || !more || under > mostUnder {
+			if under == 0 {
+				return sent
+			}
+			select {
+			case r := <-finished:
+				under -= r.had
+				sent += r.sent
+				if r.err != nil {
+					faulty = true
+					failed(r.err)
+				}
+				more = !faulty // its people may have another text
+			case <-ticked:
+				more, faulty = true, false
+			}
 			continue
 		}
 		room, err := o.room(ctx)
 		if err != nil {
-			break // told to stop
+			continue // told to stop
 		}
 		until := time.Now().Add(o.Lease * 3 / 4) // well before the lease ends, whatever happens to us meanwhile
 		batch, err := b.store.ClaimOutgoing(ctx, channel, b.now(), o.Lease, room)
 		if err != nil {
-			faults = append(faults, err)
-			break
-		}
-		if more = len(batch) == room; len(batch) == 0 {
-			if under == 0 {
-				break
+			more, faulty = false, true
+			if ctx.Err() == nil {
+				failed(err)
 			}
+			continue
+		}
+		o.moved()
+		if more = len(batch) == room; len(batch) == 0 {
 			continue
 		}
 		o.limit.ReserveN(time.Now(), len(batch))
 		b.inTurn(ctx, channel, o, len(batch), until)
-		under++
+		under += len(batch)
 		go func() {
 			n, err := b.sendBatch(ctx, o, batch, until)
-			finished <- outcome{n, err}
+			finished <- outcome{len(batch), n, err}
 		}()
 	}
-	for under > 0 {
-		finish()
-	}
-	return sent, errors.Join(faults...)
 }
 
 // room waits until the carrier's rate lets a message go, and says how many it lets go
@@ -231,6 +277,8 @@ func (b *Bot) sendBatch(ctx context.Context, o *outlet, batch []Outgoing, until 
 	var unsettled error // of some, perhaps: what follows from the others must follow, and does so once
 	if err := b.store.Settle(ctx, settlements...); err != nil {
 		unsettled = fmt.Errorf("settle: %w", err)
+	} else {
+		o.moved()
 	}
 	var faults []error
 	for _, r := range results {

@@ -303,7 +303,7 @@ func (p *process) jobList(now func() time.Time) []scheduler.Job {
 		{Name: "level", Every: "@every 1m", AtStart: true, Why: "what is planned is spread by what the nurses of a day can answer, before the day begins",
 			Run: func(ctx context.Context) error { return p.bot.Level(ctx) }},
 		{Name: "deliver", Every: "@every 1s", AtStart: true, Why: "retries fall due by the clock, and a send that was cut off must be settled",
-			Run: func(ctx context.Context) error { _, err := p.bot.Deliver(ctx); return err }},
+			Run: func(context.Context) error { return p.bot.KeepDelivering() }},
 		{Name: "sweep", Every: "@every 3m", AtStart: true, Why: "Twilio gives up on a webhook after one try: what never reached us is in its log",
 			Run: func(ctx context.Context) error {
 				n, err := p.twilio.Sweep(ctx, p.bot, service, now())
