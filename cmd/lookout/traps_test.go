@@ -41,7 +41,7 @@ func TestTrapStopWithOtherWords(t *testing.T) {
 	w := newWorld(t)
 	id := w.enrol("Mary", mary)
 	w.reply(mary, "should i stop the tablets?")
-	w.expect(mary, 0, "A nurse will read this")
+	w.expect(mary, 0, "in an emergency 999") // routine or soon, she is answered
 	if got := w.call("GET", "/api/v1/patients/"+id, "", 200)["status"]; got != "active" {
 		t.Errorf("a question about her tablets made her %v", got)
 	}
@@ -128,7 +128,7 @@ func pagesOfOneMinute(t *testing.T, w *world) {
 // in the middle of a word, and the last may be first: they are read as the one text that
 // they were, and the nurse has it whole.
 func TestTrapPiecesOutOfOrder(t *testing.T) {
-	const long = "Hello, it is Mary Jones. I am sorry to trouble you on a Sunday, the garden is lovely and we went for a walk by the sea, and since then I cannot feel my legs today"
+	const long = "Hello, it is Mary Jones. I am sorry to trouble you on a Sunday, the garden is lovely and we went for a walk by the sea with the children and the two old dogs. I cannot feel my legs today"
 	const smiling, cut = "We had ice cream by the lovely sea 🌊 and so now I cannot feel my legs", "The sea was lovely and we all had ice cream. I cannot feel my legs 😢 at all"
 	pieces := func(text string) (first, last string) { // as a telephone that counts units cuts it
 		units := utf16.Encode([]rune(text))

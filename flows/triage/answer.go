@@ -196,12 +196,15 @@ func (r *reader) affirmed(concept string, level Level, rule string) {
 	if c == nil {
 		return
 	}
+	if r.q != nil && !r.q.Scripted && r.lex.second != nil {
+		r.guesses = append(r.guesses, c.ID)
+	}
 	r.add(Finding{Concept: c.ID, Text: r.text, Start: 0, End: len(r.text), Polarity: "said", Time: "now", Experiencer: "her", Level: level, Rule: rule})
 }
 
-// guessed is affirmed where the level is no more than routine: the second reader,
+// suggested is affirmed where the level is no more than routine: the second reader,
 // where there is one, knows better which of such answers a person need not read.
-func (r *reader) guessed(concept string, level Level, rule string) {
+func (r *reader) suggested(concept string, level Level, rule string) {
 	if r.lex.second == nil || r.q != nil && r.q.Scripted || level > Routine || r.lex.concepts[concept] == nil {
 		r.affirmed(concept, level, rule)
 		return
@@ -388,13 +391,13 @@ func (r *reader) badAnswer(a *asked) {
 		}
 		return
 	case len(a.topics) == 0 && a.well && a.errand:
-		r.guessed("not_understood", Routine, "said no to a question")
+		r.suggested("not_understood", Routine, "said no to a question")
 		return
 	case len(a.topics) == 0 && a.well:
 		r.affirmed("unwell_general", Soon, "says that she is not well, or not able")
 		return
 	case len(a.topics) == 0:
-		r.guessed("not_understood", Routine, "said yes to a question")
+		r.suggested("not_understood", Routine, "said yes to a question")
 		return
 	}
 	for _, c := range a.topics {
@@ -411,7 +414,7 @@ func (r *reader) badAnswer(a *asked) {
 		if sev := r.severity(&m); sev >= 8 {
 			level = max(level, c.Severe)
 		}
-		r.guessed(c.ID, level, "the answer says so: "+c.ID)
+		r.suggested(c.ID, level, "the answer says so: "+c.ID)
 	}
 }
 
@@ -424,7 +427,7 @@ func (r *reader) whole() match {
 // unsure adds what she is not sure of.
 func (r *reader) unsure(a *asked) {
 	if len(a.topics) == 0 {
-		r.guessed("not_understood", Routine, "not sure")
+		r.suggested("not_understood", Routine, "not sure")
 		return
 	}
 	for _, c := range a.topics {

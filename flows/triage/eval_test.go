@@ -85,11 +85,11 @@ func TestHeldOutMessagesAreReadAboveTheBars(t *testing.T) {
 		of, n   int
 		atLeast float64
 	}{
-		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.94},
+		{"emergencies read as emergency", f.count(Emergency, Emergency, Emergency), f.count(Emergency, Emergency, None), 0.96},
 		{"urgent read as urgent or higher", f.count(Urgent, Urgent, Urgent), f.count(Urgent, Urgent, None), 0.92},
-		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.99},
-		{"acceptable", f.Acceptable, f.N, 0.89},
-		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.8},
+		{"soon or higher that reach the queue", f.count(Soon, Emergency, Routine), f.count(Soon, Emergency, None), 0.985},
+		{"acceptable", f.Acceptable, f.N, 0.91},
+		{"harmless left alone", f.Table[None][None], f.count(None, None, None), 0.86},
 		{"others not read as emergency", f.N - f.FalseEmergencies, f.N, 0.98},
 	} {
 		if float64(bar.of) < bar.atLeast*float64(bar.n) {
@@ -98,8 +98,8 @@ func TestHeldOutMessagesAreReadAboveTheBars(t *testing.T) {
 	}
 }
 
-// The second reader may only raise: no message is read below what the rules say of
-// it. What no rule understands as harmless goes to a person, unless the second reader
+// The second reader may only raise: no message is read below what the rules are sure of;
+// what they guess of an answer to a question that no flow asks counts where it agrees. What no rule understands as harmless goes to a person, unless the second reader
 // takes it for harmless and can read nearly every word of it.
 func TestSecondReaderOnlyRaises(t *testing.T) {
 	lex := shipped(t)
@@ -108,8 +108,8 @@ func TestSecondReaderOnlyRaises(t *testing.T) {
 		r := prepare(bare, &x)
 		got := Read(lex, x.Text, x.Ask, Profile{}, nil)
 		switch {
-		case got.Level < r.ruled():
-			t.Errorf("%s: the rules say %s, and it is read as %s", x.ID, r.ruled(), got.Level)
+		case got.Level < r.sure():
+			t.Errorf("%s: the rules are sure that it is %s, and it is read as %s", x.ID, r.sure(), got.Level)
 		case got.Level == None && !r.harmless() && !r.readable():
 			t.Errorf("%s: nobody understands it, and it goes to nobody", x.ID)
 		case got.Level == None && !r.harmless() && !slices.Contains(got.Rules, "second reader: harmless"):

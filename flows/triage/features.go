@@ -41,6 +41,8 @@ func (r *reader) features(yield func(hash uint32, token int)) {
 	before, last := hashOf('^', ""), hashOf('^', "")
 	unknown, words := 0, 0
 	clause, around := int16(-1), uint32(0)
+	var heavy [2]uint32 // the last words that are not light
+	heavies, heavyAt := 0, 0
 	for i := range r.tokens {
 		t := &r.tokens[i]
 		if r.courtesy(i) {
@@ -58,6 +60,16 @@ func (r *reader) features(yield func(hash uint32, token int)) {
 			yield(mix(before*37+h+1), i)
 		}
 		before, last = last, h
+		if !t.light {
+			// Words of weight in pairs, whatever stands between them: "pain" and "night".
+			for k := range min(heavies, len(heavy)) {
+				if k > 0 || heavyAt != i-1 { // side by side they are a pair already
+					yield(mix((heavy[k]*53+h)*7+3), i)
+				}
+			}
+			heavy, heavyAt = [...]uint32{h, heavy[0]}, i
+			heavies++
+		}
 		if t.clause != clause {
 			clause, around = t.clause, r.around(i)
 		}

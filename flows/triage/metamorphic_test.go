@@ -18,8 +18,8 @@ func TestWordsAroundLowerNothing(t *testing.T) {
 	}
 	lowered, n := map[string]int{}, 0
 	for _, x := range labelledMessages(t, 30) {
-		if x.Ask != nil {
-			continue
+		if x.Ask != nil || len(strings.Fields(x.Text)) < 3 {
+			continue // of one or two words ("fit again") a sentence before them makes something else
 		}
 		n++
 		plain := Read(lex, x.Text, nil, Profile{}, nil)

@@ -23,6 +23,8 @@ type reader struct {
 	history      []Past
 	hints        []string // concepts of which there is a hint, which counts only for the second reader
 	doubts       []doubt  // what each hint in her own words is worth, if the second reader agrees
+	guesses      []string // concepts of what the rules make of an answer to a question that no flow asks
+	combined     Level    // what combinations and history came to
 	onlyCourtesy bool     // it holds nothing but greetings and kisses
 	signOff      int      // how many words at its end sign it off, like "thanks x"
 	height       int      // where her score lies on its scale, see heights; 0: none
@@ -53,6 +55,7 @@ func (r *reader) rules() {
 	r.giveWay()
 	r.combine()
 	r.persist()
+	r.combined = r.out.Level
 }
 
 // understand finds the wordings and puts each into its context.

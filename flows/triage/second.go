@@ -28,6 +28,7 @@ type second struct {
 	source     [32]byte // digest of what it was trained from
 	bias       [outputs]float32
 	thresholds [2][outputs]float32 // without and with something that the rules saw (see grounded)
+	guesses    [outputs]float32    // how far below its threshold a guess of the rules still counts (see doubt)
 	hiddenBias [hidden]float32
 	hiddenOut  [hidden][outputs]float32
 	filterBias [filters]float32
@@ -123,14 +124,18 @@ func lower(sum []int32, lanes []uint64, n int) {
 }
 
 // secondMagic opens a file of weights, and names its format.
-const secondMagic = "lookout second reader 5\n"
+const secondMagic = "lookout second reader 6\n"
+
+// secondMagic5 opens a file in which every guess of the rules counts. The packs that a
+// store keeps have such files.
+const secondMagic5 = "lookout second reader 5\n"
 
 // maxRows bounds each table of a file.
 const maxRows = 1 << 20
 
 // numbers lists the parts of a reader that a file holds before its tables.
 func (s *second) numbers() []any {
-	return []any{&s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.filterHidden, &s.bagScale, &s.wordScale, &s.filterScale}
+	return []any{&s.guesses, &s.source, &s.bias, &s.thresholds, &s.hiddenBias, &s.hiddenOut, &s.filterBias, &s.filterOut, &s.filterHidden, &s.bagScale, &s.wordScale, &s.filterScale}
 }
 
 // head is how many bytes of a file of weights stand before its tables.
@@ -150,12 +155,17 @@ func (s *second) tables() []*table {
 // loadSecond reads weights as pack writes them. The rows stay where they are in the
 // file, which must not change any more: they are large.
 func loadSecond(file []byte) (*second, error) {
-	if !bytes.HasPrefix(file, []byte(secondMagic)) {
+	s := &second{}
+	numbers := s.numbers()
+	switch {
+	case bytes.HasPrefix(file, []byte(secondMagic)):
+	case bytes.HasPrefix(file, []byte(secondMagic5)):
+		s.guesses, numbers = allGuesses, numbers[1:]
+	default:
 		return nil, errors.New("it is no file of weights, or of another format")
 	}
 	rest := file[len(secondMagic):]
-	s := &second{}
-	for _, x := range s.numbers() {
+	for _, x := range numbers {
 		n, err := binary.Decode(rest, binary.LittleEndian, x)
 		if err != nil {
 			return nil, errTooEarly
@@ -183,7 +193,7 @@ func (s *second) finite() bool {
 	var all []float32
 	all = append(append(append(all, s.bias[:]...), s.hiddenBias[:]...), s.filterBias[:]...)
 	all = append(append(append(all, s.bagScale[:]...), s.wordScale[:]...), s.filterScale[:]...)
-	for _, row := range slices.Concat(s.thresholds[:], s.hiddenOut[:], s.filterOut[:]) {
+	for _, row := range slices.Concat(s.thresholds[:], [][outputs]float32{s.guesses}, s.hiddenOut[:], s.filterOut[:]) {
 		all = append(all, row[:]...)
 	}
 	for f := range s.filterHidden {
@@ -236,7 +246,7 @@ func (s *second) pack() []byte {
 
 // empty gives a reader that raises nothing, and understands nothing as harmless.
 func empty() *second {
-	s := &second{}
+	s := &second{guesses: allGuesses}
 	for i := range s.thresholds {
 		s.thresholds[i] = [outputs]float32{never, never, never, never}
 	}
@@ -248,6 +258,9 @@ func empty() *second {
 
 // never is a threshold that no message reaches.
 const never = 1e8
+
+// allGuesses lets every guess of the rules count.
+var allGuesses = [outputs]float32{-2 * never, -2 * never, -2 * never, -2 * never}
 
 // look is one look of the filters at a message: its words, the answer of each filter at
 // its strongest, and the place of that, which may begin before the first word.
@@ -509,6 +522,51 @@ func raisedTo(scores [outputs]float32) Level {
 	return level
 }
 
+// guessed says whether a finding is a guess: what the rules make of an answer to a question
+// that no flow asks, so that nobody has told them what it is about.
+func (r *reader) guessed(f *Finding) bool {
+	return f.Start == 0 && f.End == len(r.text) && f.Level > None && slices.Contains(r.guesses, f.Concept)
+}
+
+// sure is the level that the rules give without their guesses.
+func (r *reader) sure() Level {
+	level := r.combined
+	for i := range r.out.Findings {
+		if f := &r.out.Findings[i]; !r.guessed(f) {
+			level = max(level, f.Level)
+		}
+	}
+	return level
+}
+
+// doubt lets a guess of the rules count no higher than the second reader sees at least a
+// little of it. scores are how far the message is beyond each threshold.
+func (r *reader) doubt(s *second, scores [outputs]float32) {
+	r.out.Level = r.sure()
+	for i := range r.out.Findings {
+		f := &r.out.Findings[i]
+		if r.guessed(f) {
+			if f.Level = s.supported(f.Level, scores); f.Level == None {
+				f.Rule += ", but it does not read so"
+			}
+		}
+		r.out.Level = max(r.out.Level, f.Level)
+	}
+}
+
+// supported is how much of the level of a guess counts. Of an emergency, at least urgent
+// does: a nurse looks at it the same day.
+func (s *second) supported(level Level, scores [outputs]float32) Level {
+	least := None
+	if level == Emergency {
+		least = Urgent
+	}
+	for level > least && scores[level-1] < s.guesses[level-1] {
+		level--
+	}
+	return level
+}
+
 // secondReading raises what the rules decided if the second reader says so. It
 // says whether the second reader takes the message for harmless.
 func (r *reader) secondReading() (harmless bool) {
@@ -518,7 +576,9 @@ func (r *reader) secondReading() (harmless bool) {
 	}
 	seen := looks.Get().(*look)
 	defer looks.Put(seen)
-	level := raisedTo(s.scores(r, seen))
+	scores := s.scores(r, seen)
+	r.doubt(s, scores)
+	level := raisedTo(scores)
 	if level > Soon && r.onlyADeath() {
 		level = Soon // grief reads like despair
 	}

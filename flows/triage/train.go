@@ -25,9 +25,10 @@ type sample struct {
 	hers   int // how many of the words are hers and have a place
 	target [outputs]float32
 	ruled  Level
-	plain  bool // the second reader has no say
-	spared bool // it may be taken for harmless
-	ground int  // see ground
+	sure   Level // without what the rules guess
+	plain  bool  // the second reader has no say
+	spared bool  // it may be taken for harmless
+	ground int   // see ground
 }
 
 // trainer holds the samples of one training, and the lists that they point into.
@@ -58,13 +59,13 @@ func (p *places) place(h uint32) int32 {
 
 // The settings, found on content/triage by leaving parts out.
 const (
-	rounds      = 12   // over all samples
+	rounds      = 18   // over all samples
 	pace        = 0.05 // of the steps
 	decay       = 1e-5 // of weights that are touched
 	dropFeature = 0.5  // share of the features that a sample is trained without
 	dropWord    = 0.3  // and of the words that the filters do not see
 	softness    = 0.4  // of a level that a careful nurse may call right or not
-	leastSeen   = 4    // a feature counts when so many samples have it
+	leastSeen   = 6    // a feature counts when so many samples have it
 	vectorSize  = 3    // length to which word vectors are brought
 	folds       = 4    // parts that are each read by networks trained on the others
 	judges      = 2    // how many networks read each part
@@ -97,9 +98,9 @@ func newTrainer(lex *Lexicon, examples []Example, vectors *Vectors) *trainer {
 	}
 	for i := range examples {
 		r := prepare(lex, &examples[i])
-		s := sample{ruled: r.ruled(), plain: r.plain(), spared: r.harmless() || r.readable(), ground: ground(r.grounded())}
+		s := sample{ruled: r.ruled(), sure: r.sure(), plain: r.plain(), spared: r.harmless() || r.readable(), ground: ground(r.grounded())}
 		if s.plain && s.ruled == None && !r.harmless() {
-			s.ruled = Routine // the floor
+			s.ruled, s.sure = Routine, Routine // the floor
 		}
 		r.features(func(h uint32, _ int) { bags[i] = append(bags[i], h) })
 		slices.Sort(bags[i])
@@ -679,11 +680,11 @@ func Train(lex *Lexicon, examples []Example, vectors *Vectors, source string) (*
 		}
 	}
 	s := t.round(final, vectors)
-	s.thresholds = t.thresholds(examples, scores)
+	t.setThresholds(s, examples, scores)
 	copy(s.source[:], digest)
 	out := &Trained{Weights: s.pack()}
 	for i := range examples {
-		out.Readings = append(out.Readings, t.samples[i].raised(scores[i], s.thresholds))
+		out.Readings = append(out.Readings, t.samples[i].raised(scores[i], s))
 	}
 	return out, nil
 }
@@ -758,7 +759,7 @@ func all(n int) []int {
 
 // trainerForm names what the trainer does, for [TrainingSource]; a trainer that gives
 // other weights from the same files has another.
-const trainerForm = "lookout second reader 5\n"
+const trainerForm = "lookout second reader 6\n"
 
 // TrainingSource gives the digest of all that a second reader is trained from: the
 // lexicon's YAML, the labelled messages, the word vectors, and the trainer's form. Who
@@ -792,14 +793,18 @@ func TrainingSource(lexicon, messages fs.FS) (string, error) {
 // withoutHead finds the lines of a YAML file that mean nothing to the reader.
 var withoutHead = regexp.MustCompile(`(?m)^(#|version:|review:|source:).*\n`)
 
-// raised is the level that rules and second reader give a sample together.
-func (s *sample) raised(scores [outputs]float32, thresholds [2][outputs]float32) Level {
-	level := s.ruled
+// raised is the level that rules and second reader give a sample together; of the reader
+// only its thresholds count.
+func (s *sample) raised(scores [outputs]float32, by *second) Level {
 	if s.plain {
-		return level
+		return s.ruled
 	}
 	for k := range scores {
-		scores[k] -= thresholds[s.ground][k]
+		scores[k] -= by.thresholds[s.ground][k]
+	}
+	level := s.sure
+	if s.ruled > s.sure {
+		level = max(level, by.supported(s.ruled, scores))
 	}
 	level = max(level, raisedTo(scores))
 	if level == None && !s.spared {
@@ -821,7 +826,7 @@ func price(x *Example, got Level) float64 {
 	case got == None && least >= Soon:
 		return 14
 	case got < least && least == Urgent:
-		return 6.5 * float64(least-got)
+		return 8 * float64(least-got)
 	case got < least:
 		return 3.2 * float64(least-got)
 	case got == Emergency:
@@ -840,42 +845,54 @@ func ordinary(x *Example) bool { return slices.Contains(x.Tags, "ordinary") }
 // than among the examples, most of which were written because they do.
 const commonness = 2
 
-// thresholds finds the scores from which a message is raised that make the mistakes
+// setThresholds finds the scores from which a message is raised that make the mistakes
 // on ordinary examples cheapest: four for those in which the rules saw something, and
-// four for the others.
-func (t *trainer) thresholds(examples []Example, scores [][outputs]float32) (best [2][outputs]float32) {
+// four for the others. Then it finds from which scores a guess of the rules counts.
+func (t *trainer) setThresholds(of *second, examples []Example, scores [][outputs]float32) {
 	any := slices.ContainsFunc(examples, func(x Example) bool { return ordinary(&x) })
-	for g := range best {
+	of.thresholds, of.guesses = [2][outputs]float32{}, allGuesses
+	total := func(on []int) float64 {
+		sum := 0.0
+		for _, i := range on {
+			got := t.samples[i].raised(scores[i], of)
+			cost := price(&examples[i], got)
+			if t.samples[i].ground == 0 && got >= Soon && got > slices.Max(examples[i].Accept) {
+				cost *= commonness
+			}
+			sum += cost
+		}
+		return sum
+	}
+	cheapest := func(value *float32, from, to int, on []int) {
+		best, least := *value, total(on)
+		for step := from; step <= to; step++ {
+			*value = float32(step) * 0.05
+			if cost := total(on); cost < least {
+				best, least = *value, cost
+			}
+		}
+		*value = best
+	}
+	var guesses []int // they are few: all examples that hold one count
+	for g := range of.thresholds {
 		var on []int
 		for i := range examples {
 			if t.samples[i].ground == g && (!any || ordinary(&examples[i])) {
 				on = append(on, i)
 			}
-		}
-		total := func(thresholds [2][outputs]float32) float64 {
-			sum := 0.0
-			for _, i := range on {
-				got := t.samples[i].raised(scores[i], thresholds)
-				cost := price(&examples[i], got)
-				if g == 0 && got >= Soon && got > slices.Max(examples[i].Accept) {
-					cost *= commonness
-				}
-				sum += cost
+			if g == 0 && t.samples[i].ruled > t.samples[i].sure {
+				guesses = append(guesses, i)
 			}
-			return sum
 		}
-		least := total(best)
 		for range 4 {
 			for k := range outputs {
-				for step := -80; step <= 80; step++ {
-					try := best
-					try[g][k] = float32(step) * 0.05
-					if cost := total(try); cost < least {
-						best, least = try, cost
-					}
-				}
+				cheapest(&of.thresholds[g][k], -80, 80, on)
 			}
 		}
 	}
-	return best
+	for range 2 {
+		for k := outputs - 1; k >= 0; k-- {
+			cheapest(&of.guesses[k], -160, 20, guesses)
+		}
+	}
 }
