@@ -36,7 +36,7 @@ func (*trainCmd) Help() string {
   lookout triage train --dry --by
 
 Every file train-*.jsonl of the folder's triage is read. The figures on these are by cross-validation: each message is
-read by networks that know neither it nor its author. Those on dev.jsonl, held-out.jsonl and hard.jsonl, which no training sees,
+read by networks that know neither it nor its author. Those on dev.jsonl, held-out.jsonl, hard.jsonl and fresh.jsonl, which no training sees,
 come nearest to what unseen messages get. It takes some minutes. The same files give the same weights, byte for byte.`
 }
 
@@ -118,7 +118,7 @@ func (c *trainCmd) heldOut(e *env, lex *triage.Lexicon, weights []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"dev.jsonl", "held-out.jsonl", "hard.jsonl"} {
+	for _, name := range []string{"dev.jsonl", "held-out.jsonl", "hard.jsonl", "fresh.jsonl"} {
 		examples, err := labelled(filepath.Join(c.Content, "triage", name))
 		if err != nil {
 			return err
