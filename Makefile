@@ -8,7 +8,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 test: setup lint ## everything that must pass before a change lands (sets up what it needs)
-	RAPID_CHECKS=12 $(GO) test -race -timeout 25m ./cmd/lookout ./... # the longest first
+	RAPID_CHECKS=12 $(GO) test -race -timeout 25m ./cmd/lookout ./flows/triage ./... # the longest first
 
 setup: ## install what the tests need and is not here (apt-get)
 	@.ci/setup
