@@ -19,6 +19,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 
@@ -312,6 +313,19 @@ func TestChatPageOverARestart(t *testing.T) {
 	}
 }
 
+// slowDraft is a device that gives nothing back of what it keeps before window.given.
+const slowDraft = `const get = IDBObjectStore.prototype.get
+IDBObjectStore.prototype.get = function (key) {
+	const asked = get.call(this, key), late = {}
+	const give = () => {
+		if (!window.given) return setTimeout(give, 10)
+		late.result = asked.result
+		late.onsuccess?.({ target: late })
+	}
+	asked.onsuccess = give
+	return late
+}`
+
 // Two tabs show the same thread; what one keeps is sent once; leaving in one signs the
 // other out, and the back button brings nothing back.
 func TestChatPageInTwoTabs(t *testing.T) {
@@ -333,6 +347,17 @@ func TestChatPageInTwoTabs(t *testing.T) {
 	two.until("(async()=>{const d=await new Promise(r=>{const o=indexedDB.open('lookout');o.onsuccess=()=>r(o.result)});const x=await new Promise(r=>{const g=d.transaction('draft').objectStore('draft').getAll();g.onsuccess=()=>r(g.result)});d.close();window.kept=x[0]?.text})()&&window.kept==='half a sen'")
 	two.open(w.url + "/chat")
 	two.until(shadow + ".getElementById('words').value==='half a sen'")
+	// What she writes before the device has given her draft back stays.
+	if _, err := chromedp.Call(two.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: slowDraft}); err != nil {
+		t.Fatal(err)
+	}
+	two.open(w.url + "/chat")
+	two.write("written at once")
+	two.until("window.given=true")
+	two.chatReads("all well in the first tab")
+	if got := js[string](two, shadow+".getElementById('words').value"); got != "written at once" {
+		t.Errorf("she wrote at once, and there stands %q", got)
+	}
 
 	one.expectLate()
 	one.click("form.leave button", "Leave this page")

@@ -64,7 +64,8 @@ class LookoutChat extends HTMLElement {
     view.form.addEventListener("submit", (e) => { e.preventDefault(); this.send(opening); });
     this.box = await opening;
     if (!this.box.keeps) view.say(this.w.memory);
-    view.words.value = view.words.value || (await this.box.draft());
+    const draft = await this.box.draft();
+    view.words.value ||= draft; // what she has written meanwhile stays
     view.words.addEventListener("input", () => this.box.keepDraft(view.words.value));
     view.photo.addEventListener("change", () => this.choose());
     view.earlier.addEventListener("click", () => this.older());
