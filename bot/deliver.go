@@ -317,7 +317,11 @@ func (b *Bot) sendOne(ctx context.Context, o *outlet, out Outgoing, until time.T
 			return result{out: out, what: s, gone: true}
 		}
 	}
-	if ok, err := b.wanted(ctx, out, b.now()); err == nil && !ok {
+	switch ok, err := b.wanted(ctx, out, b.now()); {
+	case errors.Is(err, ErrUnavailable): // it may have been taken since: the store will say
+		s.State, s.RetryAt, s.Unsettled = OutPending, b.now().Add(backoff(out.Attempts)), out.Unsettled
+		return result{out: out, what: s}
+	case err == nil && !ok:
 		s.State = OutCancelled
 		return result{out: out, what: s}
 	}
