@@ -201,7 +201,6 @@ func (t *turn) comeBack(r *Row, why string) {
 	r.State, r.WakeAt, r.PutOffWhy = Open, time.Time{}, ""
 	t.unwake("snooze:" + r.ID)
 	t.changed(r, why, true)
-	t.guardAgain(r)
 }
 
 // wakeRows wakes every row of hers that was put off, whatever she has written about,
@@ -212,6 +211,7 @@ func (t *turn) wakeRows() {
 		switch r := &t.rec.Rows[i]; {
 		case r.State == Snoozed && r.Referral == nil:
 			t.comeBack(r, "she wrote: it was put off and is back")
+			t.guardAgain(r)
 		case r.State == Claimed:
 			t.changed(r, "", false)
 		}

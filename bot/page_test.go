@@ -544,6 +544,18 @@ func TestAHeldRowThatBecomesAnEmergencyIsPagedFor(t *testing.T) {
 	}
 }
 
+// A row that is put off, and that a nurse then says is an emergency, is paged for once.
+func TestARowThatIsPutOffAndRaisedIsPagedForOnce(t *testing.T) {
+	w := newWard(t)
+	row := w.writes("my calf is swollen hot and painful")
+	must[bot.Row](w)(w.PutOff(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org"}, row.DueAt.Add(-2*time.Hour), "after clinic"))
+	w.deliver()
+	must[bot.Row](w)(w.WrongLevel(t.Context(), bot.Act{Row: row.ID, By: "bea@example.org", Seen: w.row(row.ID).Changed}, triage.Emergency, "she is breathless too"))
+	if to := w.deliver(); to != annsPhone {
+		t.Errorf("%q are paged, want the first of the list, once", to)
+	}
+}
+
 // What guards a promise fires anew when a nurse lets go of a row: a claim that ran over its
 // time silences nobody's page for good.
 func TestAPromiseIsGuardedAgainWhenARowIsLetGo(t *testing.T) {

@@ -141,6 +141,7 @@ func (t *turn) handle(w Wake) {
 	case WakeSnooze:
 		if row := t.rowByID(w.Ref); row != nil && row.State == Snoozed {
 			t.comeBack(row, "its time to come back has come")
+			t.guardAgain(row)
 		}
 	case WakeDue:
 		t.wakeDue(w, t.rowByID(w.Ref))
